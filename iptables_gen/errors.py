@@ -1,0 +1,16 @@
+"""The two errors of this package."""
+
+from __future__ import annotations
+
+
+class RulesetSyntaxError(ValueError):
+    """Text that no parser of this package can read; `str()` is `file:line:column: problem` and a caret line."""
+
+    def __init__(self, problem: str, *, file: str = "-", line: int = 0, column: int = 0, text: str = "") -> None:
+        self.problem, self.file, self.line, self.column, self.text = problem, file, line, column, text
+        caret = f"\n  {text}\n  {' ' * max(column - 1, 0)}^" if text else ""
+        super().__init__(f"{file}:{line}:{column}: {problem}{caret}")
+
+
+class CompileError(ValueError):
+    """A proxy input from which no rule can be made."""

@@ -1,0 +1,1 @@
+"""IPVS: virtual and real servers, ipsets and bound addresses, their text, and their evaluation."""

@@ -1,0 +1,1 @@
+"""nftables: typed rules, sets and maps, their text, and their evaluation."""

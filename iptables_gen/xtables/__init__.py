@@ -1,0 +1,1 @@
+"""iptables: typed rules, both spellings of their text, and their evaluation."""

@@ -1,0 +1,1 @@
+"""The cluster as modelled: defaulting, allocation, the controllers' work."""

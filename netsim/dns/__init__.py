@@ -1,0 +1,1 @@
+"""The cluster's DNS: records, answers, resolvers, a server."""

@@ -1,0 +1,1 @@
+"""Every node, pod, router and client described once, for the model and for the lab."""

@@ -1,0 +1,1 @@
+"""Ingress and Gateway: class selection, routing tables, nginx configuration."""

@@ -1,0 +1,1 @@
+"""The same cluster on the real kernel."""

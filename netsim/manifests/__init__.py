@@ -1,0 +1,1 @@
+"""Manifests in: YAML and JSON with the position of every field."""

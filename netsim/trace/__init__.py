@@ -1,0 +1,1 @@
+"""The forwarding model: hooks, routing, conntrack, outcomes."""
