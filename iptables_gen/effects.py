@@ -1,8 +1,8 @@
 """What evaluating a rule program yields: weighted paths of effects, each ending in a verdict.
 
-Evaluators never change a packet: they return every way the packet may take through one hook entry. Inside a walk they
-keep track of the mark themselves (a later rule sees what an earlier rule of the same walk set). The trace engine applies
-the effects, in order.
+Evaluators never change a packet: they return every way the packet may take through one hook entry. Inside a walk
+they keep track of the mark themselves (a later rule sees what an earlier rule of the same walk set). The trace
+engine applies the effects, in order.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class RuleRef(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RuleHit:
-    """A rule matched. `verdict` is what it did: `JUMP X`, `GOTO X`, `RETURN`, `CONTINUE`, `MARK 0x4000`, `DNAT …`, `DROP` ….
+    """A rule matched.
 
+    `verdict` is what it did: `JUMP X`, `GOTO X`, `RETURN`, `CONTINUE`, `MARK 0x4000`, `DNAT …`, `DROP` ….
     `choice` is this path's share of a random choice made here (1 when nothing was random): the product of all
     choices of a path is its weight.
     """

@@ -77,4 +77,4 @@ class HostView(Protocol):
         """Return the address MASQUERADE would take on an interface, None if it has none."""
 
     def affinity_age(self, table: str, family: Family, address: int) -> float | None:
-        """Return seconds since *address* entered an affinity table (`recent`, nft set, ipvs template), None if never."""
+        """Return seconds since *address* entered an affinity table (`recent`, nft set, ipvs), None if never."""

@@ -1,7 +1,7 @@
 """The Cluster: every object that decides where a packet goes, defaulted and allocated, frozen.
 
 Addresses are canonical text, CIDRs masked canonical text, protocols upper case ("TCP") as the API spells them.
-`source` is the manifest of an object, None for what netsim assumed or a controller derived (then `origin_of` says from what).
+`source` is the manifest of an object, None for what netsim assumed.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ class Taint:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A Node. internal_ips in status order (at most one per family is kube-proxy's node IP: the first of the family);
-    pod_cidrs as in spec.podCIDRs (allocated when the input has none); extra_addresses from `netsim.dev/host-addresses`."""
+    """A Node.
+
+    internal_ips in status order (kube-proxy's node IP is the first of the family); pod_cidrs as in spec.podCIDRs
+    (allocated when the input has none); extra_addresses from annotation `netsim.dev/host-addresses`.
+    """
 
     name: str
     labels: Labels = field(default_factory=dict)
@@ -179,8 +182,9 @@ class SliceEndpoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EndpointSlice:
-    """An EndpointSlice. `service` is label kubernetes.io/service-name ("" if absent); derived: a controller of netsim made it.
+    """An EndpointSlice. `service` is label kubernetes.io/service-name, "" if absent.
 
+    derived: netsim made it as a controller would.
     For derived slices `source` is the Service's manifest and `endpoint_sources[i]` the Pod's (or Endpoints') one.
     """
 

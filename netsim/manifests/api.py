@@ -13,7 +13,7 @@ from netsim.notes import Note
 class Loaded:
     """All objects of all files, in input order, Lists unpacked.
 
-    `problems` are errors and warnings found while reading (syntax, duplicate keys, no kind, wrong types, unknown fields).
+    `problems` are errors and warnings of reading (syntax, duplicate keys, no kind, wrong types, unknown fields).
     """
 
     objects: tuple[Manifest, ...]

@@ -15,7 +15,7 @@ class Positions(Protocol):
 
 
 class Manifest:
-    """One object. `data` is the JSON-like content (never mutated); identity fields are "" where absent or of a wrong type."""
+    """One object: `data` is JSON-like and never mutated; identity fields are "" where absent or of a wrong type."""
 
     __slots__ = ("api_version", "data", "kind", "name", "namespace", "positions")
 
