@@ -1,0 +1,51 @@
+# Everything sets itself up: a virtual environment in .venv, system packages through apt when run as root.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+
+.PHONY: setup demo test check kernel golden bench campaign clean system
+
+setup: system $(STAMP)
+
+system:
+	@bash tools/system-packages.sh
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@
+
+demo: $(STAMP)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/demo.sh
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist worksteal -rs
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 -m "not kernel and not uml and not browser and not slow"
+
+kernel: setup
+	$(BIN)/python -m pytest -m "kernel or uml" -rs
+
+coverage: setup
+	$(BIN)/python -m pytest -n 2 --cov=netsim --cov=iptables_gen --cov-report=term:skip-covered
+
+golden: $(STAMP)
+	$(BIN)/python -m pytest -m golden --update-golden
+
+bench: $(STAMP)
+	$(BIN)/python -m bench.run
+
+campaign: setup
+	$(BIN)/python -m bench.campaign
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
