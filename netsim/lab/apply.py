@@ -1,0 +1,167 @@
+"""Executes operations with the kernel. Runs in the holder; network namespaces are descriptors in a `Spaces`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from netsim.errors import LabError
+from netsim.lab import kernel, links
+from netsim.lab.ops import (
+    AddAddress,
+    AddRoute,
+    DeleteLink,
+    DeleteRoute,
+    DropNamespace,
+    LoadRules,
+    MakeAccounting,
+    MakeBridge,
+    MakeNamespace,
+    MakeVeth,
+    Operation,
+    Serve,
+    SetSysctl,
+    Spawn,
+    WriteFile,
+)
+
+LOOPBACK = 1
+PACKAGES = {
+    "iptables-restore": "iptables",
+    "ip6tables-restore": "iptables",
+    "nft": "nftables",
+    "ipset": "ipset",
+    "ipvsadm": "ipvsadm",
+    "nfacct": "nfacct",
+    "nginx": "nginx-light",
+}
+
+
+@dataclass(slots=True)
+class Spaces:
+    """The network namespaces of a lab by name, and the processes it runs. Mutable: it is the holder's own state."""
+
+    folder: Path
+    home: int
+    namespaces: dict[str, int] = field(default_factory=dict)
+    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def go(self, namespace: str) -> None:
+        """Move the calling thread into a namespace."""
+        kernel.enter(self.namespaces[namespace])
+
+
+ServeFunction = Callable[[Serve], None]
+
+
+def apply(operations: Iterable[Operation], spaces: Spaces, serve: ServeFunction) -> None:
+    """Execute operations in order; LabError names the first one that fails. Ends in the home namespace."""
+    try:
+        for (namespace, rtnetlink), group in groupby(operations, key=_batch_key):
+            if rtnetlink:
+                spaces.go(namespace)
+                links.send([m for op in group for m in _messages(op, spaces)], f"links of {namespace}")
+            else:
+                for operation in group:
+                    _one(operation, spaces, serve)
+    finally:
+        kernel.enter(spaces.home)
+
+
+def _batch_key(operation: Operation) -> tuple[str, bool]:
+    """Adjacent link operations of one namespace travel in one send; a veth's peer end is set up by the next address."""
+    if isinstance(operation, WriteFile):
+        return "", False
+    batched = isinstance(operation, (MakeBridge, MakeVeth, AddAddress, AddRoute, DeleteRoute, DeleteLink))
+    return operation.namespace, batched
+
+
+def _messages(operation: Operation, spaces: Spaces) -> Iterator[bytes]:
+    match operation:
+        case MakeBridge(_, name, index):
+            yield links.new_bridge(name, index)
+        case MakeVeth(_, name, index, peer_namespace, peer, peer_index, master, hairpin):
+            yield links.new_veth(name, index, peer, peer_index, spaces.namespaces[peer_namespace], master)
+            if hairpin:
+                yield links.hairpin(index)
+        case AddAddress(_, _, index, address, prefix):
+            yield links.link_up(index)
+            yield links.add_address(index, address, prefix)
+        case AddRoute(_, destination, via, _, index, kind, _):
+            yield links.route(destination, via, index, kind)
+        case DeleteRoute(_, destination, via, index):
+            yield links.route(destination, via, index, delete=True)
+        case DeleteLink(_, _, index):
+            yield links.delete_link(index)
+        case _:
+            raise AssertionError(operation)
+
+
+def _one(operation: Operation, spaces: Spaces, serve: ServeFunction) -> None:
+    match operation:
+        case MakeNamespace(namespace):
+            spaces.namespaces[namespace] = kernel.new_network()
+            links.send([links.link_up(LOOPBACK)], f"loopback of {namespace}")
+        case DropNamespace(namespace):
+            os.close(spaces.namespaces.pop(namespace))
+        case SetSysctl(namespace, name, value):
+            spaces.go(namespace)
+            _write_sysctl(name, value)
+        case MakeAccounting(namespace, name):
+            spaces.go(namespace)
+            run(("nfacct", "add", name), "", namespace)
+        case LoadRules(namespace, command, text):
+            spaces.go(namespace)
+            run(command, text, namespace)
+        case WriteFile(path, text):
+            write_file(spaces.folder / path, text)
+        case Serve(namespace):
+            spaces.go(namespace)
+            serve(operation)
+        case Spawn(namespace, command, label):
+            spaces.go(namespace)
+            spaces.children[label] = _start(tuple(word.replace("{state}", str(spaces.folder)) for word in command))
+        case _:
+            raise AssertionError(operation)
+
+
+def _write_sysctl(name: str, value: str) -> None:
+    path = "/proc/sys/" + name.replace(".", "/")
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(value)
+    except OSError as error:
+        raise LabError(f"sysctl {name}={value}: {error.strerror}; is the kernel module loaded?") from error
+
+
+def run(command: tuple[str, ...], text: str, namespace: str) -> str:
+    """Run a program to its end in the current namespace and return its output; LabError carries what it said."""
+    try:
+        done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)
+    except FileNotFoundError as error:
+        package = PACKAGES.get(command[0], command[0])
+        raise LabError(f"{command[0]} is not installed (Debian package {package})") from error
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise LabError(f"{namespace}: {' '.join(command)}: {said[0] if said else f'exit code {done.returncode}'}")
+    return done.stdout.decode(errors="replace")
+
+
+def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        package = PACKAGES.get(command[0], command[0])
+        raise LabError(f"{command[0]} is not installed (Debian package {package})") from error
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file of the state folder, atomically, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    partial.replace(path)
