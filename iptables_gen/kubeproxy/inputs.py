@@ -48,6 +48,7 @@ class ServicePort:
     protocol is lower case ("tcp", "udp", "sctp"); affinity_seconds None means sessionAffinity None;
     lb_vips hold only ingress IPs with ipMode VIP; source_ranges are masked CIDRs;
     health_check_node_port is 0 when absent; index is the port's index in spec.ports (for origins).
+    The positions are each value's index in the manifest's own list (for origins), () when none was filtered out.
     """
 
     namespace: str
@@ -68,6 +69,9 @@ class ServicePort:
     endpoints: tuple[Endpoint, ...] = ()
     index: int = 0
     locator: Locator | None = None
+    external_ip_positions: tuple[int, ...] = ()
+    lb_vip_positions: tuple[int, ...] = ()
+    source_range_positions: tuple[int, ...] = ()
 
     @property
     def name_string(self) -> str:
