@@ -1,4 +1,4 @@
-"""System calls that Python 3.11 lacks, through ctypes: namespaces, mounts, prctl. Errors are OSErrors naming the call."""
+"""System calls that Python 3.11 lacks, through ctypes: namespaces, mounts, prctl. OSErrors name the call."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
 CLONE_NEWPID = 0x2000_0000
 CLONE_NEWNET = 0x4000_0000
+MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x4_0000
 PR_SET_PDEATHSIG = 1

@@ -1,0 +1,216 @@
+"""The holder: first process of a PID namespace, owner of a lab's network namespaces, server of its small servers.
+
+Life: `start` forks it; it applies the plan, says `ready` on the report pipe and waits for one byte on the lifeline.
+When the lifeline closes without that byte (the starter failed or was killed), it ends, and the kernel removes all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from netsim.errors import LabError
+from netsim.lab import kernel, state
+from netsim.lab.apply import Spaces, apply
+from netsim.lab.codec import decode, encode
+from netsim.lab.ops import Operation, Serve
+from netsim.lab.servers import open_socket, start_echo
+
+COMMIT = b"+"
+Starter = Callable[[Serve, socket.socket], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a holder is started with. `starters` serve the kinds of Serve other than echo (dns, health)."""
+
+    name: str
+    operations: tuple[Operation, ...]
+    mode: str = "iptables"
+    rootless: bool = False
+    inputs: tuple[str, ...] = ()
+    starters: tuple[tuple[str, Starter], ...] = ()
+
+
+def start(plan: Plan) -> state.LabState:
+    """Start a lab and return its state when it is ready; LabError, with nothing left behind, when it fails."""
+    folder = state.claim(plan.name)
+    lifeline_read, lifeline_write = os.pipe2(os.O_CLOEXEC)
+    report_read, report_write = os.pipe2(os.O_CLOEXEC)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    middle = os.fork()
+    if middle == 0:
+        os.close(lifeline_write)
+        os.close(report_read)
+        _middle(plan, folder, lifeline_read, report_write)
+    os.close(lifeline_read)
+    os.close(report_write)
+    try:
+        os.waitpid(middle, 0)
+        _wait_ready(report_read)
+        started = state.load(plan.name)
+        os.write(lifeline_write, COMMIT)
+        return started
+    except BaseException:
+        state.remove(plan.name)
+        raise
+    finally:
+        os.close(lifeline_write)
+        os.close(report_read)
+
+
+def _wait_ready(report: int) -> None:
+    with os.fdopen(os.dup(report), encoding="utf-8") as lines:
+        for line in lines:
+            message = json.loads(line)
+            if message.get("ready"):
+                return
+            if "error" in message:
+                raise LabError(message["error"])
+    raise LabError("the lab's process ended without a word: see `dmesg`, or too little memory?")
+
+
+def _middle(plan: Plan, folder: Path, lifeline: int, report: int) -> None:
+    """Make the namespaces that only children enter, fork the holder, leave its id for `lab down`, and end."""
+    try:
+        os.setsid()
+        if plan.rootless:
+            uid, gid = os.getuid(), os.getgid()
+            kernel.unshare(kernel.CLONE_NEWUSER)
+            kernel.map_root(uid, gid)
+        kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS)
+        pid = os.fork()
+        if pid == 0:
+            _holder(plan, folder, lifeline, report)
+        (folder / "holder").write_text(f"{pid} {state.start_time(pid)}\n")
+    except OSError as error:
+        _report(report, {"error": _unable(error, rootless=plan.rootless)})
+    finally:
+        os._exit(0)
+
+
+def _unable(error: OSError, *, rootless: bool) -> str:
+    hint = "user namespaces are not allowed here" if rootless else "needs root (CAP_SYS_ADMIN), or --rootless"
+    return f"cannot make namespaces: {error}; {hint}"
+
+
+def _report(descriptor: int, message: dict[str, object]) -> None:
+    os.write(descriptor, json.dumps(message).encode() + b"\n")
+
+
+def _holder(plan: Plan, folder: Path, lifeline: int, report: int) -> None:
+    """Run the holder to the end of its life; never returns."""
+    code = 1
+    try:
+        pid = int(os.readlink("/proc/self"))
+        _isolate(folder)
+        threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+        home = kernel.new_network()
+        spaces = Spaces(folder, home)
+        started = state.LabState(plan.name, pid, _own_start_time(), plan.mode, plan.rootless, inputs=plan.inputs)
+        asyncio.run(_serve(plan, spaces, started, report))
+        code = 0
+    except (LabError, OSError) as error:
+        _report(report, {"error": str(error)})
+    except BaseException as error:
+        _report(report, {"error": f"{type(error).__name__}: {error}"})
+    finally:
+        os._exit(code)
+
+
+def _isolate(folder: Path) -> None:
+    """Cut the holder off: private mounts, its own /proc, no terminal, a log file; leave shared folders."""
+    kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+    log = os.open(folder / "log", os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.chdir("/")
+    # Programs of the lab must not wait for, or write, the host's lock file.
+    os.environ["XTABLES_LOCKFILE"] = str(folder / "xtables.lock")
+
+
+def _own_start_time() -> int:
+    return state.start_time(int(os.readlink("/proc/self")))
+
+
+def _watch(lifeline: int) -> None:
+    """End the process when the lifeline closes before the commit byte arrives."""
+    if os.read(lifeline, 1) != COMMIT:
+        os._exit(1)
+
+
+async def _serve(plan: Plan, spaces: Spaces, started: state.LabState, report: int) -> None:
+    keeper = Keeper(spaces, dict(plan.starters))
+    await keeper.apply(plan.operations)
+    kernel.mount("proc", "/proc", "proc")
+    control = await asyncio.start_unix_server(keeper.control, path=str(spaces.folder / "control"))
+    keeper.state = replace(started, ready=True, namespaces=dict(spaces.namespaces))
+    state.save(keeper.state)
+    _report(report, {"ready": True})
+    os.close(report)
+    async with control:
+        await _reap(spaces)
+
+
+async def _reap(spaces: Spaces) -> None:
+    """Collect ended children for ever: the first process of a PID namespace inherits every orphan."""
+    while True:
+        await asyncio.sleep(1.0)
+        for child in spaces.children.values():
+            child.poll()
+
+
+class Keeper:
+    """The holder's running state: namespaces, servers, and the control socket's answers."""
+
+    def __init__(self, spaces: Spaces, starters: dict[str, Starter]) -> None:
+        self.spaces = spaces
+        self.starters: dict[str, Starter] = {"echo": start_echo, **starters}
+        self.servers: dict[tuple[str, str, int, str], object] = {}
+        self.state: state.LabState | None = None
+
+    async def apply(self, operations: Sequence[Operation]) -> None:
+        """Execute operations, then start the servers whose sockets they opened."""
+        opened: list[tuple[Serve, socket.socket]] = []
+        apply(operations, self.spaces, lambda serve: opened.append((serve, open_socket(serve))))
+        for serve, listener in opened:
+            key = (serve.namespace, serve.address, serve.port, serve.protocol)
+            self.servers[key] = await self.starters[serve.kind](serve, listener)
+
+    async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request of the control socket: {"apply": [operations]}."""
+        try:
+            reply = await self._answer(json.loads(await reader.readline()))
+        except (LabError, OSError, ValueError) as error:
+            reply = {"error": str(error)}
+        writer.write(json.dumps(reply).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+
+    async def _answer(self, request: dict[str, list[dict[str, object]]]) -> dict[str, object]:
+        await self.apply(decode(request.get("apply", [])))
+        if self.state is not None:
+            self.state = replace(self.state, namespaces=dict(self.spaces.namespaces))
+            state.save(self.state)
+        return {"ok": True}
+
+
+def send_operations(lab: state.LabState, operations: Sequence[Operation]) -> None:
+    """Let a running lab execute further operations; LabError when one fails."""
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.connect(str(state.folder(lab.name) / "control"))
+        channel.sendall(json.dumps({"apply": encode(operations)}).encode() + b"\n")
+        with channel.makefile(encoding="utf-8") as lines:
+            reply = json.loads(lines.readline() or "{}")
+    if not reply.get("ok"):
+        raise LabError(str(reply.get("error") or "the lab's process did not answer"))
