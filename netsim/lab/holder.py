@@ -137,6 +137,8 @@ def _isolate(folder: Path) -> None:
     os.chdir("/")
     # Programs of the lab must not wait for, or write, the host's lock file.
     os.environ["XTABLES_LOCKFILE"] = str(folder / "xtables.lock")
+    # Inside a user namespace this process is root, and would look for state where root keeps it.
+    os.environ["NETSIM_STATE"] = str(folder.parent)
 
 
 def _own_start_time() -> int:
