@@ -27,10 +27,12 @@ def namespace_of(lab: state.LabState, word: str, default_namespace: str = "defau
 
 def execute(lab: state.LabState, namespace: str, command: Sequence[str]) -> int:
     """Run a command inside and return its exit code (128 + signal when a signal ended it)."""
+    # Inside a user namespace the state folder would be looked for where root keeps it.
+    files = state.folder(lab.name) / "files" / namespace
     join(lab, namespace)
     child = os.fork()
     if child == 0:
-        _become(lab, namespace, command)
+        _become(files, command)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
@@ -55,9 +57,9 @@ def _spaces(lab: state.LabState) -> tuple[tuple[str, int], ...]:
     return (("user", kernel.CLONE_NEWUSER), *inner) if lab.rootless else inner
 
 
-def _become(lab: state.LabState, namespace: str, command: Sequence[str]) -> None:
+def _become(files: Path, command: Sequence[str]) -> None:
     try:
-        _own_files(state.folder(lab.name) / "files" / namespace)
+        _own_files(files)
         os.execvp(command[0], list(command))
     except OSError as error:
         os.write(2, f"netsim: {command[0]}: {error.strerror}\n".encode())
