@@ -72,7 +72,7 @@ class _opened:
         if self._source == "-":
             return iter(sys.stdin.buffer)
         try:
-            self._file = open(self._source, "rb")  # noqa: SIM115 - closed in __exit__
+            self._file = open(self._source, "rb")
         except OSError as error:
             raise UsageError(f"--queries {self._source}: {error.strerror}") from error
         return iter(self._file)
