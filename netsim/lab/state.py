@@ -79,7 +79,7 @@ def load(name: str) -> LabState:
     """Return a lab's state; LabError when there is no such lab or it is not (any more) up."""
     path = folder(name)
     if not path.is_dir():
-        raise LabError(f"no lab {name}: `netsim lab ls` lists those that are up")
+        raise UsageError(f"no lab {name}: `netsim lab ls` lists those that are up")
     state = _read(path)
     if state is None or not state.alive:
         raise LabError(f"lab {name} is not running any more: `netsim lab down {name}` removes what is left")
