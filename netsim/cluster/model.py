@@ -6,9 +6,9 @@ Addresses are canonical text, CIDRs masked canonical text, protocols upper case 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 from netsim.manifests.objects import Manifest
 from netsim.notes import Note
@@ -70,6 +70,7 @@ class ContainerPort:
     host_port: int = 0
     container: str = ""
     host_ip: str = ""
+    init: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,8 @@ class Cluster:
     cluster_domain: str = "cluster.local"
     objects: Mapping[str, tuple[Manifest, ...]] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    # Values computed from the rest, kept because every node and query asks for them; never part of what a Cluster is.
+    memo: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
 
     def node(self, name: str) -> Node | None:
         """Return a node by name."""
@@ -227,8 +230,30 @@ class Cluster:
 
     def pod(self, namespace: str, name: str) -> Pod | None:
         """Return a pod by name."""
-        return next((pod for pod in self.pods if pod.name == name and pod.namespace == namespace), None)
+        return by_name(self.memo, "pods", self.pods).get((namespace, name))
 
     def service(self, namespace: str, name: str) -> Service | None:
         """Return a service by name."""
-        return next((s for s in self.services if s.name == name and s.namespace == namespace), None)
+        return by_name(self.memo, "services", self.services).get((namespace, name))
+
+
+class Named(Protocol):
+    """An object with a namespace and a name."""
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace."""
+
+    @property
+    def name(self) -> str:
+        """Return the name."""
+
+
+N = TypeVar("N", bound=Named)
+
+
+def by_name(memo: dict[object, object], key: str, listed: Iterable[N]) -> dict[tuple[str, str], N]:
+    """Return an index by (namespace, name), built once."""
+    if key not in memo:
+        memo[key] = {(item.namespace, item.name): item for item in listed}
+    return cast("dict[tuple[str, str], N]", memo[key])
