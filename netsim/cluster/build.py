@@ -7,8 +7,9 @@ name the later replaces the earlier, as `kubectl apply` does.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from netsim.cluster import mirror
 from netsim.cluster.allocate import ip_number, pick_pod_ip
@@ -48,10 +49,11 @@ def build(manifests: Sequence[Manifest], options: BuildOptions) -> Cluster:
     kubeadm = read_kubeadm(others)
     given_slices = [read_slice(m, m.namespace or ns) for m in kinds["EndpointSlice"]]
     given_pods = [read_pod(m, m.namespace or ns) for m in kinds["Pod"]]
-    plan = plan_nodes(kinds["Node"], _node_names(given_pods, given_slices), _used_ips(given_pods, given_slices))
+    used = partial(_used_ips, given_pods, given_slices)
+    plan = plan_nodes(kinds["Node"], partial(_node_names, given_pods, given_slices), used)
     ranges = plan_ranges(kinds["ServiceCIDR"], kubeadm, needed=any(map(_lacks_cluster_ip, kinds["Service"])))
     services = _services(kinds["Service"], ranges, ns)
-    pods = place_pods(given_pods, plan.nodes, _used_ips(given_pods, given_slices))
+    pods = place_pods(given_pods, plan.nodes, used)
     derived = derive_slices(services, pods, plan.nodes, given_slices, kinds["Endpoints"], ns)
     return Cluster(
         nodes=plan.nodes,
@@ -107,10 +109,7 @@ def _kept(others: Mapping[str, tuple[Manifest, ...]], kinds: Kinds) -> dict[str,
 
 
 def _node_names(pods: Iterable[Pod], slices: Iterable[EndpointSlice]) -> set[str]:
-    names = {pod.node_name for pod in pods}
-    for item in slices:
-        names |= {endpoint.node_name or "" for endpoint in item.endpoints}
-    return names
+    return {pod.node_name for pod in pods} | {e.node_name or "" for item in slices for e in item.endpoints}
 
 
 def _used_ips(pods: Iterable[Pod], slices: Iterable[EndpointSlice]) -> set[str]:
@@ -132,12 +131,12 @@ def _services(manifests: Sequence[Manifest], ranges: Ranges, default_namespace: 
     return allocate(read, ranges.allocation)
 
 
-def place_pods(pods: Sequence[Pod], nodes: Sequence[Node], used: Iterable[str]) -> list[Pod]:
+def place_pods(pods: Sequence[Pod], nodes: Sequence[Node], used: Callable[[], Iterable[str]]) -> list[Pod]:
     """Return pods with a node and addresses where a pod without status lacks them."""
     if not any(_unplaced(pod) for pod in pods):
         return list(pods)
     by_name = {node.name: node for node in nodes}
-    taken = {ip_number(ip) for ip in used if canonical_ip(ip)}
+    taken = {ip_number(ip) for ip in used() if canonical_ip(ip)}
     taken |= {ip_number(ip) for node in nodes for ip in (*node.internal_ips, *node.external_ips)}
     return [_place(pod, by_name, taken) if _unplaced(pod) else pod for pod in pods]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from netsim.cluster.model import HostAddress, Node, Taint
@@ -83,19 +83,22 @@ def host_addresses(annotation: str) -> Iterator[HostAddress]:
             yield HostAddress(interface if equals else "eth0", ip, length)
 
 
-def plan_nodes(manifests: Iterable[Manifest], used_names: Iterable[str], used_ips: Iterable[str]) -> NodePlan:
+def plan_nodes(
+    manifests: Iterable[Manifest], used_names: Callable[[], set[str]], used_ips: Callable[[], set[str]]
+) -> NodePlan:
     """Return all nodes with addresses and pod ranges; without any Node, those that Pods and slices name, else two.
 
-    used_names: nodeNames of Pods and slices; used_ips: addresses that must not be given to a node.
+    used_names: nodeNames of Pods and slices; used_ips: addresses that must not be given to a node. Both are asked only
+    when needed.
     """
     given = {manifest.name: read_node(manifest) for manifest in manifests}
     notes: list[Note] = []
     if not given:
-        names = sorted({name for name in used_names if name}) or list(ASSUMED_NODES)
+        names = sorted(used_names() - {""}) or list(ASSUMED_NODES)
         given = {name: Node(name, {"kubernetes.io/hostname": name}) for name in names}
         notes.append(Note("ASSUMED_NODES", f"no Node in the input: assuming {', '.join(names)}"))
     nodes = [given[name] for name in sorted(given)]
-    nodes, addressed = _with_addresses(nodes, set(used_ips))
+    nodes, addressed = _with_addresses(nodes, used_ips)
     nodes, ranged = _with_pod_cidrs(nodes)
     if addressed:
         notes.append(Note("ASSUMED_NODE_ADDRESSES", f"no address in status.addresses: {_pairs(addressed)}"))
@@ -108,10 +111,16 @@ def _pairs(assumed: Mapping[str, tuple[str, ...]]) -> str:
     return "assuming " + "; ".join(f"{name} has {', '.join(values)}" for name, values in assumed.items())
 
 
-def _with_addresses(nodes: Sequence[Node], taken: set[str]) -> tuple[list[Node], dict[str, tuple[str, ...]]]:
+def _with_addresses(
+    nodes: Sequence[Node], used_ips: Callable[[], set[str]]
+) -> tuple[list[Node], dict[str, tuple[str, ...]]]:
+    homeless = [node.name for node in nodes if not (node.internal_ips or node.external_ips)]
+    if not homeless:
+        return list(nodes), {}
+    taken = used_ips()
     taken |= {ip for node in nodes for ip in (*node.internal_ips, *node.external_ips)}
     taken |= {extra.address for node in nodes for extra in node.extra_addresses}
-    numbers = _numbers([n.name for n in nodes if not (n.internal_ips or n.external_ips)], NODE_ADDRESSES, taken)
+    numbers = _numbers(homeless, NODE_ADDRESSES, taken)
     assumed = {name: tuple(form.format(n) for form in NODE_ADDRESSES) for name, n in numbers.items()}
     return [replace(n, internal_ips=assumed[n.name]) if n.name in assumed else n for n in nodes], assumed
 

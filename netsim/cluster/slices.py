@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netsim.cluster.model import EndpointSlice, SliceEndpoint, SlicePort
-from netsim.cluster.read import canonical_ip, labels_of, mapping, metadata_of, objects, optional_number, text
+from netsim.cluster.read import EMPTY, canonical_ip, labels_of, mapping, metadata_of, objects, optional_number, text
 from netsim.manifests.objects import Manifest
 
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -51,30 +51,40 @@ def _port(port: Mapping[str, Any]) -> SlicePort:
 
 
 def _endpoint(item: dict[str, Any], fqdn: bool) -> SliceEndpoint:
+    # The hottest loop of a large cluster: no helper calls for what is nearly always there.
     get = item.get
-    raw = get("addresses")
-    addresses = tuple(map(text if fqdn else canonical_ip, raw)) if type(raw) is list else ()
-    conditions = mapping(get("conditions"))
-    target = mapping(get("targetRef"))
+    conditions = get("conditions")
+    ready, serving, terminating = _flags(conditions) if type(conditions) is dict else (None, None, None)
+    target = get("targetRef")
+    target = target.get if type(target) is dict else EMPTY.get
     hints = get("hints")
     return SliceEndpoint(
-        addresses,
-        _flag(conditions.get("ready")),
-        _flag(conditions.get("serving")),
-        _flag(conditions.get("terminating")),
+        _addresses(get("addresses"), fqdn),
+        ready,
+        serving,
+        terminating,
         get("nodeName") or None,
         get("zone") or None,
         get("hostname") or None,
-        target.get("kind") or "",
-        target.get("namespace") or "",
-        target.get("name") or "",
+        target("kind") or "",
+        target("namespace") or "",
+        target("name") or "",
         _names(hints, "forZones") if hints else None,
         _names(hints, "forNodes") if hints else None,
     )
 
 
-def _flag(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
+def _addresses(raw: object, fqdn: bool) -> tuple[str, ...]:
+    if type(raw) is not list:
+        return ()
+    if len(raw) == 1 and not fqdn:
+        return (canonical_ip(raw[0]),)
+    return tuple(map(text if fqdn else canonical_ip, raw))
+
+
+def _flags(conditions: dict[str, Any]) -> tuple[bool | None, bool | None, bool | None]:
+    get = conditions.get
+    return get("ready"), get("serving"), get("terminating")
 
 
 def _names(hints: object, key: str) -> tuple[str, ...] | None:
