@@ -6,7 +6,7 @@ Source: pkg/proxy/serviceport.go, endpointschangetracker.go, endpointslicecache.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import NamedTuple, cast
@@ -142,12 +142,8 @@ def cluster_ip_of(service: Service, family: Family) -> str:
 
 def _ports(service: Service, cluster_ip: str, family: Family, slices: list[EndpointSlice]) -> Iterator[SharedPort]:
     external_ips = _of_family(service.external_ips, family)
-    lb_vips = (
-        _of_family((i.ip for i in service.ingress if i.ip and i.ip_mode != "Proxy"), family) if service.ingress else ()
-    )
-    ranges = (
-        _of_family(filter(None, map(canonical_cidr, service.source_ranges)), family) if service.source_ranges else ()
-    )
+    lb_vips = _of_family([i.ip if i.ip_mode != "Proxy" else "" for i in service.ingress], family)
+    ranges = _of_family([canonical_cidr(item) for item in service.source_ranges], family)
     external_local = service.external_traffic_policy == "Local" and _externally_accessible(service)
     indexed = {(port.name, port.protocol): (index, port) for index, port in enumerate(service.ports)}
     for (name, protocol), (index, port) in indexed.items():
@@ -161,9 +157,9 @@ def _ports(service: Service, cluster_ip: str, family: Family, slices: list[Endpo
                 port=port.port,
                 cluster_ip=cluster_ip,
                 node_port=port.node_port,
-                external_ips=external_ips,
-                lb_vips=lb_vips,
-                source_ranges=ranges,
+                external_ips=external_ips.values,
+                lb_vips=lb_vips.values,
+                source_ranges=ranges.values,
                 affinity_seconds=service.affinity_seconds,
                 external_local=external_local,
                 internal_local=service.internal_traffic_policy == "Local",
@@ -172,13 +168,29 @@ def _ports(service: Service, cluster_ip: str, family: Family, slices: list[Endpo
                 endpoints=endpoints,
                 index=index,
                 locator=service.source,
+                external_ip_positions=external_ips.positions,
+                lb_vip_positions=lb_vips.positions,
+                source_range_positions=ranges.positions,
             ),
             duplicates,
         )
 
 
-def _of_family(addresses: Iterable[str], family: Family) -> tuple[str, ...]:
-    return tuple([address for address in addresses if (":" in address) == (family == 6)])
+class Chosen(NamedTuple):
+    """The addresses or networks of one family, and their places in the manifest's list, () when none was left out."""
+
+    values: tuple[str, ...] = ()
+    positions: tuple[int, ...] = ()
+
+
+NOTHING = Chosen()
+
+
+def _of_family(listed: Sequence[str], family: Family) -> Chosen:
+    if not listed:
+        return NOTHING
+    kept = [index for index, value in enumerate(listed) if value and (":" in value) == (family == 6)]
+    return Chosen(tuple([listed[i] for i in kept]), () if len(kept) == len(listed) else tuple(kept))
 
 
 def _externally_accessible(service: Service) -> bool:

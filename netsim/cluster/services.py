@@ -38,7 +38,7 @@ def read_service(manifest: Manifest, namespace: str, cluster_families: Sequence[
     """
     metadata, spec = metadata_of(manifest), spec_of(manifest)
     kind = text(spec.get("type")) or "ClusterIP"
-    external_ips = canonical_ips(texts(spec.get("externalIPs")))
+    external_ips = tuple(filter(None, map(canonical_ip, texts(spec.get("externalIPs")))))
     external_name = kind == "ExternalName"
     cluster_ips = () if external_name else _cluster_ips(spec)
     selector = labels_of(spec["selector"]) if isinstance(spec.get("selector"), dict) else None
