@@ -1,0 +1,70 @@
+"""Values and types as Go's encoding/json and Kubernetes' error messages spell them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+_GO_TYPES = {
+    "s": "string",
+    "b": "bool",
+    "i": "int32",
+    "l": "int64",
+    "f": "float64",
+    "x": "int32",
+    "q": "resource.Quantity",
+    "t": "string",
+    "T": "string",
+    "y": "[]uint8",
+    "o": "map[string]interface {}",
+    "*": "interface {}",
+}
+_HTML = (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
+
+
+def go_type(code: str) -> str:
+    """Return the Go type of a type in the table's notation: `[@core.v1.ServicePort` is `[]v1.ServicePort`."""
+    match code[0]:
+        case "[":
+            return "[]" + go_type(code[1:])
+        case "{":
+            return "map[string]" + go_type(code[1:])
+        case "@":
+            return ".".join(code[1:].split(".")[-2:])
+        case "s" if ":" in code:
+            return code.partition(":")[2]
+        case other:
+            return _GO_TYPES[other]
+
+
+def value_word(value: Any) -> str:
+    """Return encoding/json's word for a JSON value's kind."""
+    match value:
+        case bool():
+            return "bool"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+        case _:
+            return "null"
+
+
+def go_number(value: int | float) -> str:
+    """Return a number as Go writes it in JSON."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
+    return repr(value)
+
+
+def go_json(value: Any) -> str:
+    """Return a value as encoding/json writes it: compact, map keys sorted, `<`, `>` and `&` escaped."""
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    for char, escaped in _HTML:
+        text = text.replace(char, escaped)
+    return text

@@ -1,0 +1,257 @@
+"""JSON documents: orjson for speed, an exact check for duplicate keys, places found on demand in the raw bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from netsim.errors import Where
+from netsim.manifests.yamldoc import SyntaxProblem
+
+_SPACE = b" \t\r\n"
+_SPACES = re.compile(rb"[ \t\r\n]*")
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_COMMA = re.compile(rb"[ \t\r\n]*,?[ \t\r\n]*")
+# What Go's encoder (kubectl -o json) escapes and orjson does not; inside strings only, so no token is made or lost.
+_GO_ESCAPES = ((b"\\u003c", b"<"), (b"\\u003e", b">"), (b"\\u0026", b"&"))
+
+
+class NotJSON(Exception):
+    """The text is not JSON; `offset` is where reading stopped, in bytes."""
+
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+
+
+@dataclass(slots=True)
+class Source:
+    """The bytes of one JSON file and, once somebody asks, where its lines and the items of its List start."""
+
+    file: str
+    raw: bytes
+    _items: list[int] = field(default_factory=list)
+    _lines: tuple[int, int] = (0, 1)
+
+    def where(self, offset: int) -> Where:
+        """Return file, line and column of a byte offset (column in characters)."""
+        start = self.raw.rfind(b"\n", 0, offset) + 1
+        return Where(self.file, self._line(offset), len(self.raw[start:offset].decode("utf-8", "replace")) + 1)
+
+    def _line(self, offset: int) -> int:
+        """Return the line, counting from the last one asked for: questions come mostly in file order."""
+        known, line = self._lines
+        line += self.raw.count(b"\n", known, offset) if offset >= known else -self.raw.count(b"\n", offset, known)
+        self._lines = (offset, line)
+        return line
+
+    def item(self, start: int, index: int) -> int:
+        """Return the offset of element *index* of the `items` of the List that starts at *start*."""
+        if not self._items:
+            self._items = list(item_offsets(self.raw, start))
+        return self._items[index] if index < len(self._items) else start
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPositions:
+    """Positions of one object: document at `start`, and its index in `items` if the document is a List."""
+
+    source: Source
+    start: int
+    index: int = -1
+
+    def find(self, path: tuple[str | int, ...], *, key: bool = False) -> Where:
+        """Return the place of the value at *path* (of its key with `key`), or of its nearest existing ancestor."""
+        start = self.source.item(self.start, self.index) if self.index >= 0 else self.start
+        return self.source.where(offset_of(self.source.raw, start, path, key=key))
+
+
+def parse(raw: bytes) -> Any:
+    """Return the value of a text that is exactly one JSON value.
+
+    Raises:  NotJSON.
+    """
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise NotJSON(error.msg, len(error.doc[: error.pos].encode("utf-8", "surrogatepass"))) from None
+
+
+def has_duplicate_keys(raw: bytes, value: Any) -> bool:
+    """Return whether any object of the text names a key twice. Exact; cheap for text from the usual writers.
+
+    Written again, a value without duplicates has the text's tokens; with duplicates it has fewer. So texts that are
+    equal but for white space prove that there is none, and only otherwise (unusual escapes or numbers) every object is
+    looked at.
+    """
+    again = orjson.dumps(value).translate(None, _SPACE)
+    text = raw.translate(None, _SPACE)
+    if text == again:
+        return False
+    for escaped, plain in _GO_ESCAPES:
+        text = text.replace(escaped, plain)
+    return text != again and bool(_duplicates(raw))
+
+
+def _duplicates(raw: bytes) -> list[str]:
+    found: list[str] = []
+
+    def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            keys = [key for key, _ in pairs]
+            found.extend(dict.fromkeys(key for key in keys if keys.count(key) > 1))
+        return made
+
+    json.loads(raw, object_pairs_hook=check)
+    return found
+
+
+def duplicate_keys(source: Source, start: int) -> Iterator[SyntaxProblem]:
+    """Yield each second naming of a key in the value at *start*, with its place."""
+    raw = source.raw
+    open_objects: list[dict[bytes, int] | None] = []
+    expect_key = False
+    for match in _TOKEN.finditer(raw, start):
+        token = match.group()
+        first = token[:1]
+        if expect_key and first == b'"' and open_objects and open_objects[-1] is not None:
+            keys = open_objects[-1]
+            name = orjson.loads(token)
+            if name in keys:
+                place = source.where(match.start())
+                seen = source.where(keys[name]).line
+                text = f'key "{name}" already set in map'
+                yield SyntaxProblem(place.line, place.column, text, f"first set at line {seen}", fatal=False)
+            keys.setdefault(name, match.start())
+            expect_key = False
+        elif first == b"{":
+            open_objects.append({})
+            expect_key = True
+        elif first == b"[":
+            open_objects.append(None)
+        elif first in b"}]" and open_objects:
+            open_objects.pop()
+            if not open_objects:
+                return
+        elif first == b",":
+            expect_key = open_objects[-1] is not None if open_objects else False
+
+
+def documents(raw: bytes) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each of several JSON values one after the other.
+
+    Raises:  NotJSON at the first that is none.
+    """
+    text = raw.decode("utf-8", "surrogateescape")
+    decoder = json.JSONDecoder()
+    position = offset = 0
+    while True:
+        begin = _skip(text, position)
+        offset += begin - position
+        if begin == len(text):
+            return
+        try:
+            _, position = decoder.raw_decode(text, begin)
+        except json.JSONDecodeError as error:
+            raise NotJSON(error.msg, offset + _size(text[begin : error.pos])) from None
+        except RecursionError:
+            raise NotJSON("exceeded max depth", offset) from None
+        end = offset + _size(text[begin:position])
+        yield offset, end
+        offset = end
+
+
+def _skip(text: str, position: int) -> int:
+    while position < len(text) and text[position] in " \t\r\n":
+        position += 1
+    return position
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogateescape"))
+
+
+def item_offsets(raw: bytes, start: int) -> Iterator[int]:
+    """Yield the offset of each element of the top-level `items` of the object at *start*."""
+    position = offset_of(raw, start, ("items",)) + 1
+    position = _end_of_space(raw, position)
+    while position < len(raw) and raw[position] != 0x5D:
+        yield position
+        position = _end_of_comma(raw, end_of_value(raw, position))
+
+
+def _end_of_space(raw: bytes, position: int) -> int:
+    match = _SPACES.match(raw, position)
+    return match.end() if match else position
+
+
+def _end_of_comma(raw: bytes, position: int) -> int:
+    match = _COMMA.match(raw, position)
+    return match.end() if match else position
+
+
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+
+
+def end_of_value(raw: bytes, start: int) -> int:
+    """Return the offset just after the JSON value at *start* (of a text known to be valid)."""
+    if raw[start : start + 1] not in (b"{", b"["):
+        match = _TOKEN.match(raw, start)
+        return match.end() if match else start
+    depth = 0
+    for match in _STRUCTURE.finditer(raw, start):
+        byte = raw[match.start()]
+        if byte in b"{[":
+            depth += 1
+        elif byte in b"}]":
+            depth -= 1
+            if depth == 0:
+                return match.end()
+    return len(raw)
+
+
+def offset_of(raw: bytes, start: int, path: Sequence[str | int], *, key: bool = False) -> int:
+    """Return the offset of the value at *path* below the value at *start*, or of its nearest existing ancestor."""
+    offset = value = _end_of_space(raw, start)
+    for part in path:
+        step = _member(raw, value, part) if isinstance(part, str) else _element(raw, value, part)
+        if step is None:
+            break
+        key_at, value = step
+        offset = key_at if key else value
+    return offset
+
+
+def _member(raw: bytes, start: int, name: str) -> tuple[int, int] | None:
+    """Return the offsets of key and value of a member; of the last one if the key is there twice."""
+    if raw[start : start + 1] != b"{":
+        return None
+    found = None
+    position = _end_of_space(raw, start + 1)
+    while position < len(raw) and raw[position : position + 1] == b'"':
+        token = _TOKEN.match(raw, position)
+        assert token is not None
+        value = _end_of_space(raw, _end_of_space(raw, token.end()) + 1)
+        if orjson.loads(token.group()) == name:
+            found = (position, value)
+        position = _end_of_comma(raw, end_of_value(raw, value))
+    return found
+
+
+def _element(raw: bytes, start: int, index: int) -> tuple[int, int] | None:
+    if raw[start : start + 1] != b"[":
+        return None
+    position = _end_of_space(raw, start + 1)
+    while position < len(raw) and raw[position] != 0x5D:
+        if index == 0:
+            return position, position
+        index -= 1
+        position = _end_of_comma(raw, end_of_value(raw, position))
+    return None
