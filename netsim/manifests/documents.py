@@ -51,7 +51,7 @@ def _yaml(name: str, raw: bytes) -> Iterator[Document | Problem]:
             continue
         if document is not None and document.data is not None:
             problems = tuple(_problem(name, problem) for problem in document.problems)
-            yield Document(document.data, yamldoc.YamlPositions(name, document.place), problems)
+            yield Document(document.data, yamldoc.YamlPositions(name, document.place, document.letters), problems)
 
 
 def split(name: str, raw: bytes) -> Iterator[tuple[bytes, int] | Problem]:

@@ -21,7 +21,18 @@ CONFIG_GROUPS = frozenset(
 
 CRD_GROUPS = {
     "gateway.networking.k8s.io": frozenset(
-        "GatewayClass Gateway HTTPRoute GRPCRoute TLSRoute TCPRoute UDPRoute ReferenceGrant BackendTLSPolicy ListenerSet".split()
+        {
+            "BackendTLSPolicy",
+            "GRPCRoute",
+            "Gateway",
+            "GatewayClass",
+            "HTTPRoute",
+            "ListenerSet",
+            "ReferenceGrant",
+            "TCPRoute",
+            "TLSRoute",
+            "UDPRoute",
+        }
     ),
 }
 """Groups in Kubernetes' own domain whose kinds come from published CustomResourceDefinitions."""

@@ -1,4 +1,4 @@
-"""Read manifests: files, directories and standard input into located objects, and everything that is wrong with them."""
+"""Read manifests: files, directories and standard input into located objects, and all that is wrong with them."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _item_positions(positions: Positions, index: int) -> Positions:
     if isinstance(positions, YamlPositions) and isinstance(positions.root, Place):
         inner = positions.root.entries["items"][1]
         if isinstance(inner, Place):
-            return YamlPositions(positions.file, inner.items[index])
+            return YamlPositions(positions.file, inner.items[index], positions.letters)
     return _Below(positions, ("items", index))
 
 
@@ -118,7 +118,7 @@ def _judge(items: Sequence[Document | Problem], *, keep_bad: bool) -> Loaded:
     problems: list[Problem] = []
     unknown: dict[tuple[str, str], list[Problem]] = {}
     custom: Counter[str] = Counter()
-    check = _Structure(items)
+    check = _Structure(items, lenient=not keep_bad)
     for item in items:
         if isinstance(item, Problem):
             problems.append(item)
@@ -172,7 +172,8 @@ def _owned(problem: Problem, manifest: Manifest) -> Problem:
 class _Structure:
     """The structural check of one input; checkers in Rust for kinds of which there are many."""
 
-    def __init__(self, items: Sequence[Document | Problem]) -> None:
+    def __init__(self, items: Sequence[Document | Problem], *, lenient: bool) -> None:
+        self._lenient = lenient
         data = [item.data for item in items if isinstance(item, Document) and isinstance(item.data, dict)]
         names = [(version, kind) for one in data if (version := one.get("apiVersion")) and (kind := one.get("kind"))]
         counts = Counter(name for name in names if isinstance(name[0], str) and isinstance(name[1], str))
@@ -203,13 +204,14 @@ class _Structure:
             return
         match self.served(manifest):
             case "served":
-                yield from _fields(manifest, kinds.struct_of(manifest.api_version, manifest.kind), manifest.data)
+                struct = kinds.struct_of(manifest.api_version, manifest.kind)
+                yield from _fields(manifest, struct, manifest.data, lenient=self._lenient)
             case "unknown":
                 hint = kinds.kind_hint(manifest.api_version, manifest.kind)
                 text = kinds.no_match(manifest.api_version, manifest.kind)
                 yield manifest.problem(("kind",), text, reason=NO_KIND_MATCH, hint=hint, field="")
             case "crd" | "custom":
-                yield from _metadata(manifest)
+                yield from _metadata(manifest, lenient=self._lenient)
             case "config" | None:
                 return
 
@@ -248,8 +250,11 @@ def _missing_kind(manifest: Manifest, missing: Sequence[str]) -> Problem:
     )
 
 
-def _fields(manifest: Manifest, struct: str, data: dict[str, Any]) -> Iterator[Problem]:
+def _fields(manifest: Manifest, struct: str, data: dict[str, Any], *, lenient: bool) -> Iterator[Problem]:
     for finding in schema.findings(struct, data):
+        if lenient and (letter := _letter(manifest, finding)):
+            yield _read_as_text(manifest, finding, letter)
+            continue
         unknown = finding.reason == "UnknownField"
         yield manifest.problem(
             finding.path,
@@ -262,8 +267,29 @@ def _fields(manifest: Manifest, struct: str, data: dict[str, Any]) -> Iterator[P
         )
 
 
-def _metadata(manifest: Manifest) -> Iterator[Problem]:
+def _letter(manifest: Manifest, finding: schema.Finding) -> str:
+    """Return the letter that stands where text belongs and that only YAML 1.1 takes for a boolean, else ""."""
+    if finding.code[:1] != "s" or not isinstance(manifest.positions, YamlPositions):
+        return ""
+    where = manifest.where(*finding.path)
+    return manifest.positions.letters.get((where.line, where.column), "")
+
+
+def _read_as_text(manifest: Manifest, finding: schema.Finding, letter: str) -> Problem:
+    """Take `y` or `n` for text, as the program that wrote it did (PyYAML leaves them unquoted), with a warning.
+
+    kubectl refuses it, and so does `validate`; the object is fresh from the parser and nobody else has seen it yet.
+    """
+    holder: Any = manifest.data
+    for part in finding.path[:-1]:
+        holder = holder[part]
+    holder[finding.path[-1]] = letter
+    hint = f'kubectl refuses this; taken for the text "{letter}": put it in quotes'
+    return manifest.problem(finding.path, finding.message, reason=finding.reason, hint=hint, severity="warning")
+
+
+def _metadata(manifest: Manifest, *, lenient: bool) -> Iterator[Problem]:
     """Check what is the same for every kind."""
     metadata = manifest.data.get("metadata")
     if metadata is not None:
-        yield from _fields(manifest, kinds.ANY, {"metadata": metadata})
+        yield from _fields(manifest, kinds.ANY, {"metadata": metadata}, lenient=lenient)

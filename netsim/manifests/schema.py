@@ -26,17 +26,18 @@ _INT32, _INT64 = (-(2**31), 2**31 - 1), (-(2**63), 2**63 - 1)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One mistake of structure: `reason` is BadType or UnknownField; `path` is that of the value."""
+    """One mistake of structure: `reason` is BadType or UnknownField; `path` is that of the value, `code` its type."""
 
     path: Path
     message: str
     reason: str
     hint: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _GoField:
-    """A field as Go's decoder names it: the innermost struct, and field names from the top without indices and map keys."""
+    """A field as Go's decoder names it: the innermost struct, then names from the top without indices and map keys."""
 
     struct: str
     names: tuple[str, ...]
@@ -91,7 +92,7 @@ def _value(code: str, value: Any, path: Path, place: _GoField) -> Iterator[Findi
                 yield from _value(code[1:], item, (*path, key), place)
         case _:
             if problem := _leaf(code, value, place):
-                yield Finding(path, problem, "BadType", _type_hint(code, value))
+                yield Finding(path, problem, "BadType", _type_hint(code, value), code)
 
 
 def _leaf(code: str, value: Any, place: _GoField) -> str:

@@ -24,7 +24,7 @@ class Text:
 
 
 def texts(paths: Sequence[str], *, recursive: bool, stdin: TextIO | BinaryIO | None) -> Iterator[Text | Problem]:
-    """Yield the content of each input in the order of *paths*, directories sorted by name; a Problem where unreadable."""
+    """Yield each input's content in the order of *paths*, directories sorted by name; a Problem where unreadable."""
     for path in paths:
         if path == "-":
             yield _standard_input(stdin)

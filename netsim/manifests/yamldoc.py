@@ -1,11 +1,11 @@
 """One YAML document: JSON-like data and the place of every key and value, built from libyaml's events.
 
-Events and a stack of our own instead of PyYAML's composer: ten times faster, no recursion, and the places come for free.
+Events and a stack of our own instead of PyYAML's composer: ten times faster, no recursion, places for free.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -51,10 +51,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class YamlPositions:
-    """Positions of one object in a YAML file."""
+    """Positions of one object in a YAML file. `letters`: see YamlDocument."""
 
     file: str
     root: Place | Spot
+    letters: Mapping[Spot, str] = field(default_factory=dict)
 
     def find(self, path: tuple[str | int, ...], *, key: bool = False) -> Where:
         """Return the place of the value at *path* (of its key with `key`), or of its nearest existing ancestor."""
@@ -87,11 +88,15 @@ def _step(place: Place | Spot, part: str | int) -> tuple[Spot, Place | Spot] | N
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """A document that could be read: its data, places, and what is doubtful in it (duplicate keys)."""
+    """A document that could be read: its data, places, and what is doubtful in it (duplicate keys).
+
+    `letters` are the places of plain `y`, `Y`, `n` and `N`: booleans to kubectl, text to YAML 1.2 and to PyYAML.
+    """
 
     data: Any
     place: Place | Spot
     problems: tuple[SyntaxProblem, ...]
+    letters: Mapping[Spot, str]
 
 
 def read(text: bytes, first_line: int) -> YamlDocument | None:
@@ -131,7 +136,7 @@ class _Anchor:
 class _Reader:
     """Fills collections from events; one per document."""
 
-    __slots__ = ("anchors", "first_line", "memo", "next_event", "problems", "stack")
+    __slots__ = ("anchors", "first_line", "letters", "memo", "next_event", "problems", "stack")
 
     def __init__(self, text: bytes, first_line: int) -> None:
         from yaml._yaml import CParser
@@ -141,6 +146,7 @@ class _Reader:
         self.stack: list[_Open] = []
         self.anchors: dict[str, _Anchor] = {}
         self.memo: dict[str, Scalar] = {}
+        self.letters: dict[Spot, str] = {}
         self.problems: list[SyntaxProblem] = []
 
     def read(self) -> YamlDocument | None:
@@ -162,7 +168,7 @@ class _Reader:
         if not root.data:
             return None
         self._check_rest()
-        return YamlDocument(root.data[0], root.place.items[0], tuple(self.problems))
+        return YamlDocument(root.data[0], root.place.items[0], tuple(self.problems), self.letters)
 
     def _events(self) -> Iterator[Any]:
         while (event := self.next_event()) is not None:
@@ -188,6 +194,8 @@ class _Reader:
                 value = self.memo[text]
             else:
                 value = self.memo[text] = self._resolve(plain, text, spot)
+            if text in _LETTERS:
+                self.letters[spot] = text
         elif event.tag is None:
             value = text
         else:
@@ -293,6 +301,7 @@ class _Reader:
             self.problems.append(SyntaxProblem(*self._spot(event), text, "separate documents with ---", fatal=False))
 
 
+_LETTERS = frozenset("yYnN")
 _MERGE = "tag:yaml.org,2002:merge"
 _FEW, _MANY = 400_000, 4_000_000
 
