@@ -91,8 +91,8 @@ def _messages(operation: Operation, spaces: Spaces) -> Iterator[bytes]:
         case AddAddress(_, _, index, address, prefix):
             yield links.link_up(index)
             yield links.add_address(index, address, prefix)
-        case AddRoute(_, destination, via, _, index, kind, _):
-            yield links.route(destination, via, index, kind)
+        case AddRoute(_, destination, via, _, index, kind, onlink):
+            yield links.route(destination, via, index, kind, onlink=onlink)
         case DeleteRoute(_, destination, via, index):
             yield links.route(destination, via, index, delete=True)
         case DeleteLink(_, _, index):

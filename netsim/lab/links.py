@@ -18,6 +18,7 @@ REQUEST_ACK, CREATE_EXCL = 0x5, 0x600
 NLMSG_ERROR = 2
 IFF_UP = 1
 IFA_F_NODAD = 0x2
+RTNH_F_ONLINK = 0x4
 ROUTE_KINDS = {"unicast": 1, "blackhole": 6}
 BATCH = 64
 
@@ -70,7 +71,15 @@ def add_address(index: int, address: str, prefix: int) -> bytes:
     return _encode(message, RTM_NEWADDR, CREATE_EXCL)
 
 
-def route(destination: str, via: str = "", index: int = 0, kind: str = "unicast", *, delete: bool = False) -> bytes:
+def route(
+    destination: str,
+    via: str = "",
+    index: int = 0,
+    kind: str = "unicast",
+    *,
+    onlink: bool = False,
+    delete: bool = False,
+) -> bytes:
     """Add or delete a route; `destination` is CIDR text, `0.0.0.0/0` or `::/0` for the default."""
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
@@ -79,6 +88,7 @@ def route(destination: str, via: str = "", index: int = 0, kind: str = "unicast"
     message["family"] = _family(network)
     message["dst_len"] = int(prefix)
     message["table"], message["proto"], message["type"] = 254, 4, ROUTE_KINDS[kind]
+    message["flags"] = RTNH_F_ONLINK if onlink and via else 0
     message["scope"] = 0 if via or kind != "unicast" or ":" in network else 253
     message["attrs"] = [
         *([("RTA_DST", network)] if int(prefix) else []),

@@ -54,7 +54,7 @@ class AddAddress:
 
 @dataclass(frozen=True, slots=True)
 class AddRoute:
-    """A route; `via` "" is a connected one, `kind` unicast or blackhole."""
+    """A route; `via` "" is on link, `kind` unicast or blackhole; `onlink`: the gateway may be in no connected subnet."""
 
     namespace: str
     destination: str
@@ -62,7 +62,7 @@ class AddRoute:
     interface: str = ""
     index: int = 0
     kind: str = "unicast"
-    source: str = ""
+    onlink: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +200,10 @@ def _describe_link(
             return f"{inside} link add {name} index {index} up{port} type veth peer {peer} netns {_q(peer_ns)}{mode}"
         case AddAddress(_, interface, _, address, prefix):
             return f"{inside} address add {address}/{prefix} dev {interface}"
-        case AddRoute(_, destination, via, interface, _, kind, _):
-            hop = "".join((f" via {via}" if via else "", f" dev {interface}" if interface else ""))
+        case AddRoute(_, destination, via, interface, _, kind, onlink):
+            hop = "".join(
+                (f" via {via}" if via else "", f" dev {interface}" if interface else "", " onlink" if onlink else "")
+            )
             return f"{inside} route add {'' if kind == 'unicast' else kind + ' '}{destination}{hop}"
         case DeleteRoute(_, destination, via, _):
             return f"{inside} route del {destination}{f' via {via}' if via else ''}"
