@@ -1,4 +1,4 @@
-"""The semantic rules cheap enough for every verb; `netsim validate` knows more."""
+"""What the API server would reject in objects that other verbs use as they are."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from netsim.manifests.objects import Manifest
 
 
 def check_objects(objects: Sequence[Manifest]) -> tuple[Problem, ...]:
-    """Return what the API server would reject of these objects, as warnings."""
+    """Return the problems that every verb reports: cheap checks only, in input order."""
     return ()
