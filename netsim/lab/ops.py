@@ -54,7 +54,7 @@ class AddAddress:
 
 @dataclass(frozen=True, slots=True)
 class AddRoute:
-    """A route; `via` "" is on link, `kind` unicast or blackhole; `onlink`: the gateway may be in no connected subnet."""
+    """A route; `via` "" is on link, `kind` unicast or blackhole; `onlink`: no connected subnet holds the gateway."""
 
     namespace: str
     destination: str
