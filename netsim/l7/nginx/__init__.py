@@ -1,0 +1,1 @@
+"""ingress-nginx v1.15: annotations, merging of Ingresses into servers and locations, and what nginx then does."""

@@ -1,0 +1,47 @@
+"""The recorded L7 cases as parameters, and small clusters from YAML text."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from netsim.cluster.build import build
+from netsim.cluster.model import Cluster
+from netsim.cluster.options import BuildOptions
+from netsim.manifests.load import load
+
+CASES = Path(__file__).parents[2] / "conformance" / "l7"
+FILES = sorted(CASES.glob("*.yaml"))
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class NoDates(Loader):  # type: ignore[misc, valid-type]
+    """Timestamps stay text, as the project's own loader keeps them."""
+
+
+NoDates.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))
+
+
+def read(path: Path) -> dict[str, Any]:
+    loaded = yaml.load(path.read_text(), NoDates)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def cluster_of(manifests: list[dict[str, Any]]) -> Cluster:
+    """The cluster of plain objects, loaded as JSON as every verb loads them."""
+    loaded = load(["-"], stdin=io.BytesIO(orjson.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})))
+    assert not [problem for problem in loaded.problems if problem.severity == "error"], loaded.problems
+    return build(loaded.objects, BuildOptions())
+
+
+def cluster_from(text: str) -> Cluster:
+    """The cluster of YAML text."""
+    loaded = load(["-"], stdin=io.BytesIO(textwrap.dedent(text).encode()))
+    assert not [problem for problem in loaded.problems if problem.severity == "error"], loaded.problems
+    return build(loaded.objects, BuildOptions())
