@@ -13,6 +13,7 @@ from functools import partial
 
 from netsim.cluster import mirror
 from netsim.cluster.allocate import ip_number, pick_pod_ip
+from netsim.cluster.collector import paused_collector
 from netsim.cluster.endpointslices import Maker, PodIndex, derive, has_selector
 from netsim.cluster.hints import hint_nodes
 from netsim.cluster.model import Cluster, EndpointSlice, Labels, Node, Pod, Service
@@ -21,6 +22,7 @@ from netsim.cluster.options import BuildOptions
 from netsim.cluster.pods import read_pod
 from netsim.cluster.ranges import Kubeadm, Ranges, plan_ranges, read_kubeadm
 from netsim.cluster.read import canonical_ip, family_of, labels_of, metadata_of, spec_of, text
+from netsim.cluster.scope import named
 from netsim.cluster.service_allocation import allocate
 from netsim.cluster.services import read_service
 from netsim.cluster.slices import CONTROLLER, MANAGED_BY, MIRRORING, read_slice
@@ -37,27 +39,31 @@ MODELLED = {
     "Endpoints": "",
     "ServiceCIDR": "networking.k8s.io",
 }
-CLUSTER_SCOPED = frozenset(("Node", "Namespace", "ServiceCIDR"))
+NAME_LABEL = "kubernetes.io/metadata.name"
 Kinds = Mapping[str, Sequence[Manifest]]
 Key = tuple[str, str]
 
 
 def build(manifests: Sequence[Manifest], options: BuildOptions) -> Cluster:
     """Return the cluster that these objects describe; never raises for what they contain."""
-    kinds, others, notes = sort_by_kind(manifests, options.default_namespace)
-    ns = options.default_namespace
+    with paused_collector():
+        return _build(named(manifests, options.default_namespace))
+
+
+def _build(manifests: Sequence[Manifest]) -> Cluster:
+    kinds, others, notes = sort_by_kind(manifests)
     kubeadm = read_kubeadm(others)
-    given_slices = [read_slice(m, m.namespace or ns) for m in kinds["EndpointSlice"]]
-    given_pods = [read_pod(m, m.namespace or ns) for m in kinds["Pod"]]
+    given_slices = [read_slice(manifest) for manifest in kinds["EndpointSlice"]]
+    given_pods = [read_pod(manifest) for manifest in kinds["Pod"]]
     used = partial(_used_ips, given_pods, given_slices)
     plan = plan_nodes(kinds["Node"], partial(_node_names, given_pods, given_slices), used)
     ranges = plan_ranges(kinds["ServiceCIDR"], kubeadm, needed=any(map(_lacks_cluster_ip, kinds["Service"])))
-    services = _services(kinds["Service"], ranges, ns)
+    services = _services(kinds["Service"], ranges)
     pods = place_pods(given_pods, plan.nodes, used)
-    derived = derive_slices(services, pods, plan.nodes, given_slices, kinds["Endpoints"], ns)
+    derived = derive_slices(services, pods, plan.nodes, given_slices, kinds["Endpoints"])
     return Cluster(
         nodes=plan.nodes,
-        namespaces=_namespaces(kinds, others, ns),
+        namespaces=_namespaces(kinds, others),
         pods=tuple(pods),
         services=services,
         slices=_sorted_slices([*given_slices, *derived]),
@@ -66,29 +72,30 @@ def build(manifests: Sequence[Manifest], options: BuildOptions) -> Cluster:
         cluster_cidrs=_cluster_cidrs(kubeadm, plan.nodes),
         cluster_domain=kubeadm.domain or "cluster.local",
         objects=_kept(others, kinds),
-        notes=tuple(dict.fromkeys((*notes, *plan.notes, *ranges.notes, *_mirror_notes(kinds["Endpoints"], ns)))),
+        notes=tuple(dict.fromkeys((*notes, *plan.notes, *ranges.notes, *_mirror_notes(kinds["Endpoints"])))),
     )
 
 
 def sort_by_kind(
-    manifests: Iterable[Manifest], default_namespace: str
+    manifests: Iterable[Manifest],
 ) -> tuple[defaultdict[str, list[Manifest]], dict[str, tuple[Manifest, ...]], list[Note]]:
-    """Return modelled objects and all others by kind, each sorted by name, and a note for each object given twice."""
-    found: defaultdict[tuple[str, str], dict[Key, Manifest]] = defaultdict(dict)
+    """Return modelled objects and all others by kind, each sorted by name, and a note for each object given twice.
+
+    Only objects without a name (which the loader has reported) may share a key; all of them are kept.
+    """
+    found: defaultdict[Key, dict[Key, Manifest]] = defaultdict(dict)
     notes: list[Note] = []
     for manifest in manifests:
-        kind = manifest.kind
-        of_kind = found[kind, manifest.group]
-        namespace = "" if kind in CLUSTER_SCOPED else manifest.namespace or default_namespace
-        key = (namespace, manifest.name)
-        if key in of_kind and manifest.name:
+        of_kind = found[manifest.kind, manifest.group]
+        key = (manifest.namespace, manifest.name or f"\0{len(of_kind)}")
+        if key in of_kind:
             notes.append(_duplicate(manifest, of_kind[key]))
-        of_kind[key if manifest.name else (namespace, f"\0{len(of_kind)}")] = manifest
+        of_kind[key] = manifest
     kinds: defaultdict[str, list[Manifest]] = defaultdict(list)
     others: defaultdict[str, list[Manifest]] = defaultdict(list)
     for (kind, group), of_kind in sorted(found.items()):
         target = kinds if MODELLED.get(kind) == group else others
-        target[kind].extend(of_kind[key] for key in sorted(of_kind))
+        target[kind].extend([of_kind[key] for key in sorted(of_kind)])
     return kinds, {kind: tuple(listed) for kind, listed in others.items()}, notes
 
 
@@ -125,10 +132,9 @@ def _lacks_cluster_ip(manifest: Manifest) -> bool:
     return not text(spec.get("clusterIP")) and spec.get("type") != "ExternalName"
 
 
-def _services(manifests: Sequence[Manifest], ranges: Ranges, default_namespace: str) -> tuple[Service, ...]:
+def _services(manifests: Sequence[Manifest], ranges: Ranges) -> tuple[Service, ...]:
     families = tuple(dict.fromkeys(map(family_of, ranges.allocation)))
-    read = [read_service(m, m.namespace or default_namespace, families) for m in manifests]
-    return allocate(read, ranges.allocation)
+    return allocate([read_service(manifest, families) for manifest in manifests], ranges.allocation)
 
 
 def place_pods(pods: Sequence[Pod], nodes: Sequence[Node], used: Callable[[], Iterable[str]]) -> list[Pod]:
@@ -170,7 +176,6 @@ def derive_slices(
     nodes: Sequence[Node],
     given: Sequence[EndpointSlice],
     endpoints: Sequence[Manifest],
-    default_namespace: str,
 ) -> Iterator[EndpointSlice]:
     """Yield what the two EndpointSlice controllers would make, for Services that have none of them in the input."""
     managed = {(s.namespace, s.service, s.labels.get(MANAGED_BY)) for s in given}
@@ -182,33 +187,25 @@ def derive_slices(
             yield from derive(service, maker, placeholder=(service.namespace, service.name) not in hand_made)
     by_name = {(service.namespace, service.name): service for service in services} if endpoints else {}
     for manifest in endpoints:
-        namespace = manifest.namespace or default_namespace
-        mirrored = (namespace, manifest.name, MIRRORING) in managed
-        if not mirrored and mirror.should_mirror(manifest, by_name.get((namespace, manifest.name))):
-            yield from mirror.mirror(manifest, namespace)
+        key = (manifest.namespace, manifest.name)
+        if (*key, MIRRORING) not in managed and mirror.should_mirror(manifest, by_name.get(key)):
+            yield from mirror.mirror(manifest)
 
 
 def _sorted_slices(slices: Iterable[EndpointSlice]) -> tuple[EndpointSlice, ...]:
     return tuple(sorted(slices, key=lambda item: (item.namespace, item.name)))
 
 
-def _mirror_notes(endpoints: Iterable[Manifest], default_namespace: str) -> Iterator[Note]:
-    for manifest in endpoints:
-        note = mirror.dropped_note(manifest, manifest.namespace or default_namespace)
-        if note:
-            yield note
+def _mirror_notes(endpoints: Iterable[Manifest]) -> Iterator[Note]:
+    yield from filter(None, map(mirror.dropped_note, endpoints))
 
 
 def _cluster_cidrs(kubeadm: Kubeadm, nodes: Iterable[Node]) -> tuple[str, ...]:
     return kubeadm.pod_cidrs or tuple(dict.fromkeys(cidr for node in nodes for cidr in node.pod_cidrs))
 
 
-def _namespaces(kinds: Kinds, others: Kinds, default_namespace: str) -> dict[str, Labels]:
+def _namespaces(kinds: Kinds, others: Kinds) -> dict[str, Labels]:
     """Return namespaces given and used; the API server labels each with its name."""
     given = {m.name: labels_of(metadata_of(m).get("labels")) for m in kinds.get("Namespace", ())}
-    namespaced = ("Pod", "Service", "EndpointSlice", "Endpoints")
-    used = {m.namespace or default_namespace for kind in namespaced for m in kinds.get(kind, ())}
-    used |= {m.namespace for listed in others.values() for m in listed if m.namespace}
-    return {
-        name: {"kubernetes.io/metadata.name": name, **given.get(name, {})} for name in sorted({*given, *used}) if name
-    }
+    used = {m.namespace for by_kind in (kinds, others) for listed in by_kind.values() for m in listed}
+    return {name: {**given.get(name, {}), NAME_LABEL: name} for name in sorted({*given, *used} - {""})}

@@ -39,7 +39,7 @@ def should_mirror(endpoints: Manifest, service: Service | None) -> bool:
     return service is not None and not service.selector and not skipped and not leader
 
 
-def mirror(endpoints: Manifest, namespace: str) -> Iterator[EndpointSlice]:
+def mirror(endpoints: Manifest) -> Iterator[EndpointSlice]:
     """Yield the slices of an Endpoints object: one per family and set of ports, 1000 addresses a subset."""
     groups: dict[tuple[str, Ports], list[SliceEndpoint]] = {}
     for subset in objects(endpoints.data.get("subsets")):
@@ -49,7 +49,7 @@ def mirror(endpoints: Manifest, namespace: str) -> Iterator[EndpointSlice]:
             groups.setdefault((family, tuple(sorted(ports, key=_by_name))), []).append(endpoint)
     for (family, ports), group in sorted(groups.items(), key=lambda item: (item[0][0], str(item[0][1]))):
         distinct = {endpoint.addresses[0]: endpoint for endpoint in reversed(group)}
-        yield _slice(endpoints, namespace, family, ports, [distinct[ip] for ip in sorted(distinct)])
+        yield _slice(endpoints, family, ports, [distinct[ip] for ip in sorted(distinct)])
 
 
 def _by_name(port: SlicePort) -> tuple[str, str]:
@@ -64,13 +64,13 @@ def _addresses(subset: Mapping[str, Any]) -> list[SliceEndpoint]:
     return found[:MAX_ENDPOINTS]
 
 
-def dropped_note(endpoints: Manifest, namespace: str) -> Note | None:
+def dropped_note(endpoints: Manifest) -> Note | None:
     """Return the note for a subset of more than 1000 addresses (the controller's event TooManyAddressesToMirror)."""
     for subset in objects(endpoints.data.get("subsets")):
         count = len(objects(subset.get("addresses"))) + len(objects(subset.get("notReadyAddresses")))
         if count > MAX_ENDPOINTS:
             what = f"{count - MAX_ENDPOINTS} addresses beyond 1000 of a subset are not mirrored"
-            return Note("ENDPOINTS_NOT_MIRRORED", f"Endpoints {namespace}/{endpoints.name}: {what}")
+            return Note("ENDPOINTS_NOT_MIRRORED", f"Endpoints {endpoints.namespace}/{endpoints.name}: {what}")
     return None
 
 
@@ -92,12 +92,12 @@ def _port(port: Mapping[str, Any]) -> SlicePort:
     return SlicePort(text(port.get("name")), number, text(port.get("protocol")) or "TCP", text(port.get("appProtocol")))
 
 
-def _slice(endpoints: Manifest, namespace: str, family: str, ports: Ports, group: list[SliceEndpoint]) -> EndpointSlice:
+def _slice(endpoints: Manifest, family: str, ports: Ports, group: list[SliceEndpoint]) -> EndpointSlice:
     metadata = metadata_of(endpoints)
     annotations = labels_of(metadata.get("annotations"))
-    words = [namespace, family, *(f"{p.name}/{p.port}/{p.protocol}" for p in ports)]
+    words = [endpoints.namespace, family, *(f"{p.name}/{p.port}/{p.protocol}" for p in ports)]
     return EndpointSlice(
-        namespace=namespace,
+        namespace=endpoints.namespace,
         name=generated_name(f"{endpoints.name}-", *words),
         service=endpoints.name,
         address_type=family,

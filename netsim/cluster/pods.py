@@ -22,12 +22,12 @@ from netsim.cluster.read import (
 from netsim.manifests.objects import Manifest
 
 
-def read_pod(manifest: Manifest, namespace: str) -> Pod:
+def read_pod(manifest: Manifest) -> Pod:
     """Return a Pod; with a status it is as stored, without one it still has no address and counts as ready."""
     metadata, spec, status = metadata_of(manifest), spec_of(manifest), status_of(manifest)
     ready = not status or condition(status, "Ready") == "True"
     return Pod(
-        namespace=namespace,
+        namespace=manifest.namespace,
         name=manifest.name,
         labels=labels_of(metadata.get("labels")),
         annotations=labels_of(metadata.get("annotations")),

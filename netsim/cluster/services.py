@@ -31,7 +31,7 @@ from netsim.manifests.objects import Manifest
 AFFINITY_SECONDS = 10800
 
 
-def read_service(manifest: Manifest, namespace: str, cluster_families: Sequence[str]) -> Service:
+def read_service(manifest: Manifest, cluster_families: Sequence[str]) -> Service:
     """Return a Service with every default but no allocation.
 
     cluster_families: the families of the cluster's service ranges, default one first.
@@ -44,7 +44,7 @@ def read_service(manifest: Manifest, namespace: str, cluster_families: Sequence[
     selector = labels_of(spec["selector"]) if isinstance(spec.get("selector"), dict) else None
     policy, families = _families(spec, cluster_ips, selector, cluster_families) if not external_name else ("", ())
     return Service(
-        namespace=namespace,
+        namespace=manifest.namespace,
         name=manifest.name,
         type=kind,
         labels=labels_of(metadata.get("labels")),

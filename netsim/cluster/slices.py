@@ -15,14 +15,14 @@ CONTROLLER = "endpointslice-controller.k8s.io"
 MIRRORING = "endpointslicemirroring-controller.k8s.io"
 
 
-def read_slice(manifest: Manifest, namespace: str) -> EndpointSlice:
+def read_slice(manifest: Manifest) -> EndpointSlice:
     """Return an EndpointSlice; addresses that are none are left out, of FQDN slices they are kept as they are."""
     metadata = metadata_of(manifest)
     labels = labels_of(metadata.get("labels"))
     address_type = text(manifest.data.get("addressType"))
     fqdn = address_type == "FQDN"
     return EndpointSlice(
-        namespace=namespace,
+        namespace=manifest.namespace,
         name=manifest.name,
         service=labels.get(SERVICE_NAME, ""),
         address_type=address_type,
