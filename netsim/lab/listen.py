@@ -43,8 +43,8 @@ def _wanted(cluster: Cluster) -> Iterator[tuple[Key, str]]:
     nodes = {node.name: node.internal_ips for node in cluster.nodes}
     for pod in cluster.pods:
         for address in nodes.get(pod.node_name, ()) if pod.host_network else pod.ips:
-            for port in pod.ports:
-                yield (address, port.port, port.protocol.lower()), f"pod/{pod.namespace}/{pod.name}"
+            for declared in pod.ports:
+                yield (address, declared.port, declared.protocol.lower()), f"pod/{pod.namespace}/{pod.name}"
 
 
 def _as_dns(serve: Serve, cluster: Cluster) -> Serve:
