@@ -14,6 +14,7 @@ from typing import NamedTuple, cast
 from iptables_gen.kubeproxy.inputs import Endpoint, HostAddress, NodeInfo, ProxyConfig, ProxyInput, ServicePort
 from iptables_gen.values import Family
 from netsim.cluster.allocate import first_address
+from netsim.cluster.collector import paused_collector
 from netsim.cluster.model import Cluster, EndpointSlice, Node, Service
 from netsim.cluster.read import IPV4, IPV6, canonical_cidr, family_of
 from netsim.cluster.service_allocation import needs_health_check
@@ -43,12 +44,17 @@ def proxy_input(cluster: Cluster, node_name: str, family: Family, config: ProxyC
     if node is None:
         known = ", ".join(n.name for n in cluster.nodes)
         raise UsageError(f"node/{node_name}: no such node (there are {known})")
+    with paused_collector():
+        return _proxy_input(cluster, node, family, config)
+
+
+def _proxy_input(cluster: Cluster, node: Node, family: Family, config: ProxyConfig) -> ProxyInput:
     family_name = IPV4 if family == 4 else IPV6
     return ProxyInput(
         family=family,
         node=node_info(node, family),
         config=config,
-        services=tuple([_localized(shared, node_name) for shared in shared_ports(cluster, family)]),
+        services=tuple([_localized(shared, node.name) for shared in shared_ports(cluster, family)]),
         service_cidrs=tuple(cidr for cidr in cluster.service_cidrs if family_of(cidr) == family_name),
     )
 
