@@ -32,6 +32,9 @@ class Match(Protocol):
     def matches(self, packet: PacketView, host: HostView) -> Tri:
         """Return whether the clause matches; UNKNOWN when the model cannot say."""
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the attributes of PacketView that decide; `?` stands for anything else (the host, sets, …)."""
+
 
 class Target(Protocol):
     """What a matching rule does: `-j …` or `-g …`."""

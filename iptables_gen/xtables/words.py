@@ -14,6 +14,7 @@ _SAVE_PLAIN = re.compile(r"[-_0-9A-Za-z]+\Z")
 _BARE = re.compile(r"[^\s\"\x00-\x1f\x7f]+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPED = re.compile(r"\\(.)")
+_MUST_ESCAPE = re.compile(r"([\"\\])")
 _TO_ESCAPE = re.compile(r"([\"'\\])")
 
 
@@ -75,11 +76,16 @@ def quoted(text: str) -> str:
 
 
 def restore_string(text: str) -> str:
-    """Return text bare when it has no blank and no quote, else quoted: kube-proxy quotes only comments with blanks.
+    """Return text bare when it has no blank and no quote, else quoted with only double quotes and backslashes escaped.
+
+    kube-proxy quotes only comments with blanks.
 
     Raises:  ValueError for control characters.
     """
-    return text if _BARE.match(text) else quoted(text)
+    if _BARE.match(text):
+        return text
+    refuse_control(text)
+    return '"' + _MUST_ESCAPE.sub(r"\\\1", text) + '"'
 
 
 def refuse_control(text: str) -> None:

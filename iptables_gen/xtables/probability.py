@@ -1,0 +1,48 @@
+"""Probabilities of `-m statistic` between exact fractions and the digits of three programs.
+
+kube-proxy writes 1/n with ten decimals; the kernel keeps a multiple of 2^-31 and prints eleven. Both are read back as
+exactly 1/n. Any other text is the decimal's own fraction.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+
+_ONE = 0x8000_0000
+
+
+@lru_cache(maxsize=1 << 12)
+def read_probability(text: str) -> Fraction:
+    """Return the exact share that the digits stand for.
+
+    Raises:  ValueError when the text is no number from 0 to 1.
+    """
+    try:
+        value = Fraction(Decimal(text))
+    except (ArithmeticError, ValueError):
+        raise ValueError(f"{text!r} is not a probability") from None
+    if not 0 <= value <= 1:
+        raise ValueError(f"probability {text} is not from 0 to 1")
+    if not value:
+        return value
+    share = Fraction(1, round(1 / value))
+    return share if text in (restore_digits(share), save_digits(share)) else value
+
+
+@lru_cache(maxsize=1 << 12)
+def restore_digits(share: Fraction) -> str:
+    """Return ten decimals, as kube-proxy prints; more when ten do not tell the fraction and it is a finite decimal."""
+    ten = f"{float(share):.10f}"
+    if share.numerator == 1 or Fraction(ten) == share:
+        return ten
+    exact = Decimal(share.numerator) / Decimal(share.denominator)
+    return format(exact, "f")
+
+
+@lru_cache(maxsize=1 << 12)
+def save_digits(share: Fraction) -> str:
+    """Return eleven decimals of the multiple of 2^-31 that the kernel keeps of kube-proxy's ten decimals."""
+    kept = round(float(restore_digits(share)) * _ONE)
+    return f"{kept / _ONE:.11f}"
