@@ -1,0 +1,220 @@
+"""Real packets: connections and datagrams sent inside a lab, and what came of each.
+
+A child process enters the lab, opens sockets in the namespaces of the clients and watches many at once. An echo server's
+answer says which endpoint answered and which source it saw; the error queue says which ICMP error refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from netsim.errors import LabError
+from netsim.lab import enter, kernel, state
+
+IP_RECVERR, IPV6_RECVERR = 11, 25
+CROWD = 200
+QUESTION = b"?\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One attempt from a namespace to an address. `sequence` probes wait for all before them (session affinity)."""
+
+    namespace: str
+    address: str
+    port: int
+    protocol: str
+    patience: float = 0.7
+    sequence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What came of one attempt: DELIVERED, REFUSED or TIMEOUT (also an unreachable network, with its `error`).
+
+    `endpoint` is `ip:port` as the server saw its own address, `sees` the source address that it saw,
+    `refused_by` `icmp 3/3`, `icmpv6 1/4` or `rst`.
+    """
+
+    verdict: str
+    endpoint: str = ""
+    sees: str = ""
+    owner: str = ""
+    refused_by: str = ""
+    error: str = ""
+
+
+def probe_all(lab: state.LabState, probes: Sequence[Probe]) -> tuple[Observation, ...]:
+    """Send every probe and return what came of each, in the same order."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _probe_child(lab, probes, reading, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answers:
+        data = answers.read()
+    os.waitpid(child, 0)
+    try:
+        return tuple(Observation(**item) for item in json.loads(data))
+    except ValueError as error:
+        raise LabError(data.decode(errors="replace") or "the probing process ended without a word") from error
+
+
+def _probe_child(lab: state.LabState, probes: Sequence[Probe], reading: int, writing: int) -> None:
+    os.close(reading)
+    code = 1
+    try:
+        spaces = _open_spaces(lab, {probe.namespace for probe in probes})
+        found = [asdict(item) for item in Prober(spaces).run(probes)]
+        _write_all(writing, json.dumps(found).encode())
+        code = 0
+    except (LabError, OSError) as error:
+        _write_all(writing, str(error).encode())
+    finally:
+        os._exit(code)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def _open_spaces(lab: state.LabState, names: Iterable[str]) -> dict[str, int]:
+    """Open the namespaces before and enter the user namespace after: inside it, /proc/HOLDER could not be read."""
+    base = f"/proc/{lab.holder}"
+    spaces = {name: os.open(f"{base}/fd/{lab.namespaces[name]}", os.O_RDONLY | os.O_CLOEXEC) for name in names}
+    enter.join(lab, next(iter(lab.namespaces)))
+    return spaces
+
+
+class Prober:
+    """Runs probes, many at once, inside the namespaces that it is given as descriptors."""
+
+    def __init__(self, spaces: dict[str, int]) -> None:
+        self._spaces = spaces
+        self._selector = selectors.DefaultSelector()
+        self._done: dict[int, Observation] = {}
+
+    def run(self, probes: Sequence[Probe]) -> list[Observation]:
+        """Return one observation a probe, in order."""
+        for crowd in _crowds(probes):
+            self._run_crowd(crowd)
+        return [self._done[number] for number in range(len(probes))]
+
+    def _run_crowd(self, crowd: Sequence[tuple[int, Probe]]) -> None:
+        deadlines = {}
+        for number, probe in crowd:
+            self._start(number, probe)
+            deadlines[number] = time.monotonic() + probe.patience
+        while waiting := [key.data for key in self._selector.get_map().values()]:
+            now = time.monotonic()
+            late = [number for number, _ in waiting if deadlines[number] <= now]
+            for number in late:
+                self._finish(number, Observation("TIMEOUT"))
+            if len(late) == len(waiting):
+                break
+            timeout = min(deadlines[number] for number, _ in waiting if number not in late) - now
+            for key, _ in self._selector.select(max(timeout, 0)):
+                self._ready(key)
+
+    def _start(self, number: int, probe: Probe) -> None:
+        kernel.enter(self._spaces[probe.namespace])
+        family = socket.AF_INET6 if ":" in probe.address else socket.AF_INET
+        kind = socket.SOCK_STREAM if probe.protocol == "tcp" else socket.SOCK_DGRAM
+        opened = socket.socket(family, kind)
+        opened.setblocking(False)
+        level, option = (41, IPV6_RECVERR) if family == socket.AF_INET6 else (0, IP_RECVERR)
+        opened.setsockopt(level, option, 1)
+        self._selector.register(opened, selectors.EVENT_READ | selectors.EVENT_WRITE, (number, probe))
+        try:
+            code = opened.connect_ex((probe.address, probe.port))
+            if code not in (0, errno.EINPROGRESS):
+                self._fail(number, opened, code)
+            elif kind == socket.SOCK_DGRAM:
+                opened.send(QUESTION)
+                self._selector.modify(opened, selectors.EVENT_READ, (number, probe))
+        except OSError as error:
+            # EPERM: the packet was cut off in OUTPUT; an ICMP error, if there is one, waits on the error queue.
+            if error.errno != errno.EPERM or refusal(opened):
+                self._fail(number, opened, error.errno or 0)
+
+    def _ready(self, key: selectors.SelectorKey) -> None:
+        number, probe = key.data
+        opened = key.fileobj
+        assert isinstance(opened, socket.socket)
+        code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code or (refused := refusal(opened)):
+            self._fail(number, opened, code or errno.ECONNREFUSED, "" if code else refused)
+            return
+        try:
+            self._exchange(number, probe, opened)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._fail(number, opened, error.errno or 0)
+
+    def _exchange(self, number: int, probe: Probe, opened: socket.socket) -> None:
+        if self._selector.get_key(opened).events & selectors.EVENT_WRITE:
+            opened.send(QUESTION)
+            self._selector.modify(opened, selectors.EVENT_READ, (number, probe))
+            return
+        self._finish(number, delivered(opened.recv(4096)))
+
+    def _fail(self, number: int, opened: socket.socket, code: int, refused: str = "") -> None:
+        by = refused or refusal(opened)
+        if by or code == errno.ECONNREFUSED:
+            self._finish(number, Observation("REFUSED", refused_by=by or "rst", error=errno.errorcode.get(code, "")))
+        else:
+            self._finish(number, Observation("TIMEOUT", error=errno.errorcode.get(code, str(code))))
+
+    def _finish(self, number: int, observation: Observation) -> None:
+        self._done.setdefault(number, observation)
+        for key in list(self._selector.get_map().values()):
+            if key.data[0] == number:
+                self._selector.unregister(key.fileobj)
+                assert isinstance(key.fileobj, socket.socket)
+                key.fileobj.close()
+
+
+def _crowds(probes: Sequence[Probe]) -> Iterator[list[tuple[int, Probe]]]:
+    crowd: list[tuple[int, Probe]] = []
+    for number, probe in enumerate(probes):
+        if crowd and (probe.sequence or crowd[-1][1].sequence or len(crowd) >= CROWD):
+            yield crowd
+            crowd = []
+        crowd.append((number, probe))
+    if crowd:
+        yield crowd
+
+
+def delivered(data: bytes) -> Observation:
+    """Return what an echo server's answer says; any other bytes are a delivery to somebody unknown."""
+    try:
+        record: dict[str, Any] = json.loads(data)
+        server, client = record["server"], record["client"]
+        host = f"[{server['ip']}]" if ":" in server["ip"] else server["ip"]
+        return Observation("DELIVERED", f"{host}:{server['port']}", client["ip"], record.get("pod", ""))
+    except (ValueError, KeyError, TypeError):
+        return Observation("DELIVERED" if data else "TIMEOUT", error="" if data else "closed without an answer")
+
+
+def refusal(opened: socket.socket) -> str:
+    """Return `icmp TYPE/CODE` from a socket's error queue (ip(7), IP_RECVERR), "" if it is empty."""
+    try:
+        _, ancillary, _, _ = opened.recvmsg(1, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+    except OSError:
+        return ""
+    for _, _, data in ancillary:
+        _, origin, kind, code = struct.unpack_from("=IBBB", data)
+        if origin in (2, 3):
+            return f"{'icmp' if origin == 2 else 'icmpv6'} {kind}/{code}"
+    return ""
