@@ -187,7 +187,7 @@ class Keeper:
         apply(operations, self.spaces, lambda serve: opened.append((serve, open_socket(serve))))
         for serve, listener in opened:
             key = (serve.namespace, serve.address, serve.port, serve.protocol)
-            self.servers[key] = await self.starters[serve.kind](serve, listener)
+            self.servers[key] = await self.starters.get(serve.kind, start_echo)(serve, listener)
 
     async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request of the control socket: {"apply": [operations]}."""

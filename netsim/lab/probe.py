@@ -1,7 +1,7 @@
 """Real packets: connections and datagrams sent inside a lab, and what came of each.
 
-A child process enters the lab, opens sockets in the namespaces of the clients and watches many at once. An echo server's
-answer says which endpoint answered and which source it saw; the error queue says which ICMP error refused.
+A child process enters the lab, opens sockets in the namespaces of the clients and watches many at once. An echo
+server's answer says which endpoint answered and which source it saw; the error queue says which ICMP error refused.
 """
 
 from __future__ import annotations
