@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from iptables_gen.values import Family
 from iptables_gen.xtables.ir import Counters, Match, Rule, Target
@@ -33,7 +33,7 @@ _IMPLIED: Final[Mapping[str, str]] = MappingProxyType({"ipv6-icmp": "icmp6"})
 
 
 @dataclass(slots=True)
-class _Clause:
+class Clause:
     """A match or target while its options are collected; `known` None: the model does not know it."""
 
     name: str
@@ -42,18 +42,43 @@ class _Clause:
     raw: list[str] = field(default_factory=list)
 
 
+class Plain(NamedTuple):
+    """A clause without `-m`: `-s`, `-d`, `-i` or `-o`, and its value."""
+
+    option: str
+    value: Word
+    negated: bool
+
+
+Part = Match | Clause | Plain
+
+
 @dataclass(slots=True)
-class _Reader:
-    """A rule half read. `parts` are finished clauses and clauses that still collect options, in written order."""
+class Draft:
+    """A rule half read: whose options are, but not what they mean. Parts stand in written order."""
 
     family: Family
     words: list[Word]
-    at: int
-    parts: list[Match | _Clause] = field(default_factory=list)
-    target: _Clause | JumpTarget | None = None
+    at: int = 2
+    parts: list[Part] = field(default_factory=list)
+    target: Clause | JumpTarget | None = None
     protocol: str = ""
-    latest: _Clause | None = None
+    latest: Clause | None = None
     counters: Counters | None = None
+
+
+def draft_rule(words: list[Word], family: Family) -> Draft:
+    """Return the words `-A CHAIN …` sorted into clauses.
+
+    Raises:  WordError with the column of what cannot be understood.
+    """
+    if len(words) < 2 or words[0].text not in ("-A", "--append"):
+        column = words[0].column if words else 1
+        raise WordError("a rule begins with -A CHAIN", column)
+    draft = Draft(family, words)
+    while draft.at < len(words):
+        _read_clause(draft)
+    return draft
 
 
 def read_rule(words: list[Word], table: str, family: Family, counters: Counters | None = None) -> Rule:
@@ -61,18 +86,13 @@ def read_rule(words: list[Word], table: str, family: Family, counters: Counters 
 
     Raises:  WordError with the column of what cannot be understood.
     """
-    if len(words) < 2 or words[0].text not in ("-A", "--append"):
-        column = words[0].column if words else 1
-        raise WordError("a rule begins with -A CHAIN", column)
-    reader = _Reader(family, words, 2)
-    while reader.at < len(words):
-        _read_clause(reader)
-    matches = tuple(_finished(part) if isinstance(part, _Clause) else part for part in reader.parts)
-    target = _finished_target(reader.target) if isinstance(reader.target, _Clause) else reader.target
-    return Rule(table, words[1].text, matches, target, counters=reader.counters or counters)
+    draft = draft_rule(words, family)
+    matches = tuple([finish_match(part, family) for part in draft.parts])
+    target = finish_target(draft.target) if isinstance(draft.target, Clause) else draft.target
+    return Rule(table, words[1].text, matches, target, counters=draft.counters or counters)
 
 
-def _read_clause(reader: _Reader) -> None:
+def _read_clause(reader: Draft) -> None:
     word = reader.words[reader.at]
     negated = word.text == "!" and not word.quoted
     if negated:
@@ -90,14 +110,14 @@ def _read_clause(reader: _Reader) -> None:
         raise WordError(f"{word.text!r} is not an option", word.column)
 
 
-def _next(reader: _Reader, option: Word) -> Word:
+def _next(reader: Draft, option: Word) -> Word:
     if reader.at == len(reader.words):
         raise WordError(f"{option.text} needs a value", option.column)
     reader.at += 1
     return reader.words[reader.at - 1]
 
 
-def _read_plain(reader: _Reader, option: str, word: Word, negated: bool) -> None:
+def _read_plain(reader: Draft, option: str, word: Word, negated: bool) -> None:
     if option in ("-m", "-j", "-g", "-c", "-4", "-6") and negated:
         raise WordError(f"! cannot stand before {word.text}", word.column)
     if option == "-f":
@@ -109,21 +129,16 @@ def _read_plain(reader: _Reader, option: str, word: Word, negated: bool) -> None
     elif option == "-c":
         reader.counters = (_count(_next(reader, word)), _count(_next(reader, word)))
     elif option in ("-s", "-d", "-p", "-i", "-o"):
-        value = _next(reader, word)
-        try:
-            reader.parts.append(_builtin(reader, option, value.text, negated))
-        except ValueError as error:
-            raise WordError(str(error), value.column) from error
+        reader.parts.append(_plain_value(reader, option, _next(reader, word), negated))
 
 
-def _builtin(reader: _Reader, option: str, text: str, negated: bool) -> Match:
-    if option in ("-s", "-d"):
-        if "," in text:
-            raise ValueError("several addresses in one rule: write a rule for each")
-        return Address.parse("src" if option == "-s" else "dst", text, reader.family, negated)
-    if option in ("-i", "-o"):
-        return Interface.parse("in" if option == "-i" else "out", text, negated)
-    clause = Protocol.parse(text, negated)
+def _plain_value(reader: Draft, option: str, value: Word, negated: bool) -> Part:
+    if option != "-p":
+        return Plain(option, value, negated)
+    try:
+        clause = Protocol.parse(value.text, negated)
+    except ValueError as error:
+        raise WordError(str(error), value.column) from error
     reader.protocol, reader.latest = ("" if negated else clause.name), None
     return clause
 
@@ -134,16 +149,16 @@ def _count(word: Word) -> int:
     return int(word.text)
 
 
-def _load_match(reader: _Reader, name: Word) -> None:
+def _load_match(reader: Draft, name: Word) -> None:
     kind = MATCHES.get(name.text)
     if not name.text or not name.text.replace("_", "a").replace("-", "a").isalnum():
         raise WordError(f"{name.text!r} is not the name of a match", name.column)
     options = Options(reader.family, name.column)
-    reader.latest = _Clause(name.text, kind.options if kind else None, options)
+    reader.latest = Clause(name.text, kind.options if kind else None, options)
     reader.parts.append(reader.latest)
 
 
-def _load_target(reader: _Reader, option: str, word: Word, name: Word) -> None:
+def _load_target(reader: Draft, option: str, word: Word, name: Word) -> None:
     if reader.target is not None:
         raise WordError("a rule has one target", word.column)
     if option == "-g":
@@ -154,11 +169,11 @@ def _load_target(reader: _Reader, option: str, word: Word, name: Word) -> None:
     if kind is None and name.text not in EXTENSIONS and not (follows and not _owner(reader, reader.words[reader.at])):
         reader.target, reader.latest = JumpTarget(name.text), None
         return
-    reader.target = reader.latest = _Clause(name.text, kind.options if kind else None, Options(reader.family))
+    reader.target = reader.latest = Clause(name.text, kind.options if kind else None, Options(reader.family))
     reader.target.options.column = name.column
 
 
-def _read_option(reader: _Reader, word: Word, negated: bool) -> None:
+def _read_option(reader: Draft, word: Word, negated: bool) -> None:
     latest = reader.latest
     if latest is not None and latest.known is None:
         _read_raw(reader, latest, word, negated)
@@ -176,11 +191,11 @@ def _read_option(reader: _Reader, word: Word, negated: bool) -> None:
     clause.options.add(Given(name, tuple(one.text for one in words), negated, column))
 
 
-def _owner(reader: _Reader, word: Word) -> tuple[_Clause, str] | None:
+def _owner(reader: Draft, word: Word) -> tuple[Clause, str] | None:
     """Return the clause an option belongs to, and the option's full name (getopt takes unique beginnings)."""
     asked = word.text.partition("=")[0]
-    clauses = [part for part in reversed(reader.parts) if isinstance(part, _Clause) and part.known is not None]
-    if isinstance(reader.target, _Clause) and reader.target.known is not None:
+    clauses = [part for part in reversed(reader.parts) if isinstance(part, Clause) and part.known is not None]
+    if isinstance(reader.target, Clause) and reader.target.known is not None:
         clauses.insert(0, reader.target)
     for clause in clauses:
         if clause.known is not None and asked in clause.known:
@@ -193,7 +208,7 @@ def _owner(reader: _Reader, word: Word) -> tuple[_Clause, str] | None:
     return begun[0] if len(begun) == 1 and len(asked) > 3 else None
 
 
-def _read_raw(reader: _Reader, clause: _Clause, word: Word, negated: bool) -> None:
+def _read_raw(reader: Draft, clause: Clause, word: Word, negated: bool) -> None:
     """Collect an option of a clause the model does not know: its values are the words up to the next option."""
     clause.raw += ["!"] if negated else []
     clause.raw.append(word.text)
@@ -205,14 +220,38 @@ def _read_raw(reader: _Reader, clause: _Clause, word: Word, negated: bool) -> No
         reader.at += 1
 
 
-def _finished(clause: _Clause) -> Match:
-    kind = MATCHES.get(clause.name)
+def finish_match(part: Part, family: Family) -> Match:
+    """Return the typed clause.
+
+    Raises:  WordError with the column of a value that cannot be understood.
+    """
+    if isinstance(part, Plain):
+        return _finish_plain(part, family)
+    if not isinstance(part, Clause):
+        return part
+    kind = MATCHES.get(part.name)
     if kind is None:
-        return OpaqueMatch(clause.name, " ".join(clause.raw))
-    return kind.parse(clause.name, clause.options)
+        return OpaqueMatch(part.name, " ".join(part.raw))
+    return kind.parse(part.name, part.options)
 
 
-def _finished_target(clause: _Clause) -> Target:
+def _finish_plain(part: Plain, family: Family) -> Match:
+    option, value, negated = part
+    try:
+        if option in ("-i", "-o"):
+            return Interface.parse("in" if option == "-i" else "out", value.text, negated)
+        if "," in value.text:
+            raise ValueError("several addresses in one rule: write a rule for each")
+        return Address.parse("src" if option == "-s" else "dst", value.text, family, negated)
+    except ValueError as error:
+        raise WordError(str(error), value.column) from error
+
+
+def finish_target(clause: Clause) -> Target:
+    """Return the typed target.
+
+    Raises:  WordError with the column of a value that cannot be understood.
+    """
     kind = TARGETS.get(clause.name)
     if kind is None:
         return OpaqueTarget(clause.name, " ".join(clause.raw))
