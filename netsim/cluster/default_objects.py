@@ -51,10 +51,13 @@ def endpoint_slice(data: Object) -> Object:
     found = replaced(
         data, "ports", lambda ports: [filled(p, {"name": "", "protocol": "TCP"}) for p in objects(ports)] or None
     )
-    found = replaced(
-        found, "endpoints", lambda listed: [filled(item, {"conditions": {}}) for item in objects(listed)] or None
-    )
+    found = replaced(found, "endpoints", lambda listed: [_slice_endpoint(item) for item in objects(listed)] or None)
     return filled(found, {"endpoints": None, "ports": None})
+
+
+def _slice_endpoint(item: Read) -> Object:
+    """Return an endpoint with conditions; the server drops v1beta1's topology on creation (strategy dropTopologyOnV1)."""
+    return {key: value for key, value in filled(item, {"conditions": {}}).items() if key != "deprecatedTopology"}
 
 
 def volume(data: Object) -> Object:
