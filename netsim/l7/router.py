@@ -67,6 +67,7 @@ class Router:
     owned: Ownership
     handlings: Mapping[str, Handling] = field(default_factory=dict)
     handled: tuple[Ingress, ...] = ()
+    all_ingresses: tuple[Ingress, ...] = ()
     notes: tuple[Note, ...] = ()
 
 
@@ -150,7 +151,7 @@ def _spec_router(inputs: Inputs, controller: Controller, owned: Ownership) -> Ro
     handled = _handled(inputs, handlings)
     name = inputs.options.class_name or _class_names(handlings)
     table = build_spec(handled, inputs.services)
-    return Router("spec", name, controller, table, owned, handlings, handled)
+    return Router("spec", name, controller, table, owned, handlings, handled, inputs.ingresses)
 
 
 def _nginx_router(inputs: Inputs, controller: Controller, owned: Ownership) -> Router:
@@ -158,7 +159,7 @@ def _nginx_router(inputs: Inputs, controller: Controller, owned: Ownership) -> R
     handled = _handled(inputs, handlings)
     table = build_nginx(handled, inputs.services, inputs.certificates, controller)
     name = inputs.options.class_name or _class_names(handlings) or controller.flag("ingress-class", "nginx")
-    return Router("ingress-nginx", name, controller, table, owned, handlings, handled, _notes(controller, owned))
+    return Router("ingress-nginx", name, controller, table, owned, handlings, handled, inputs.ingresses, _notes(controller, owned))
 
 
 def _handled(inputs: Inputs, handlings: Mapping[str, Handling]) -> tuple[Ingress, ...]:
