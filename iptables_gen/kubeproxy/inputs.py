@@ -7,7 +7,7 @@ Service ports and endpoints arrive sorted as kube-proxy orders them where it has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from iptables_gen.origin import Locator
@@ -82,11 +82,16 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class HostAddress:
-    """One address of one interface of the node."""
+    """One address of one interface of the node.
+
+    `assumed`: the input does not name it; the CNI layout gives it (the bridge's own address). kube-proxy serves it, but
+    what `compile` prints holds only what the input names.
+    """
 
     interface: str
     address: str
     prefix: int
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +144,12 @@ class ProxyInput:
     config: ProxyConfig
     services: tuple[ServicePort, ...]
     service_cidrs: tuple[str, ...] = ()
+
+
+def named_addresses_only(proxy_input: ProxyInput) -> ProxyInput:
+    """Return the input without node addresses that only the assumed CNI layout gives: what `compile` works from."""
+    addresses = proxy_input.node.addresses
+    if not any(address.assumed for address in addresses):
+        return proxy_input
+    kept = tuple(address for address in addresses if not address.assumed)
+    return replace(proxy_input, node=replace(proxy_input.node, addresses=kept))

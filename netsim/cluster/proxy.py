@@ -83,7 +83,9 @@ def host_addresses(node: Node, family: Family) -> tuple[HostAddress, ...]:
     named = {item.address: HostAddress(item.interface, item.address, item.prefix) for item in node.extra_addresses}
     own = {ip: HostAddress("eth0", ip, ASSUMED_PREFIX[family]) for ip in node.internal_ips}
     bridge = {
-        ip: HostAddress("cni0", ip, ip_network(cidr).prefixlen) for cidr in node.pod_cidrs if (ip := _bridge(cidr))
+        ip: HostAddress("cni0", ip, ip_network(cidr).prefixlen, assumed=True)
+        for cidr in node.pod_cidrs
+        if (ip := _bridge(cidr))
     }
     found = {LOOPBACK[family].address: LOOPBACK[family], **own, **bridge, **named}
     return tuple(item for address, item in found.items() if family_of(address) == name)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from iptables_gen.kubeproxy.inputs import ProxyConfig, ProxyInput
+from iptables_gen.kubeproxy.inputs import ProxyConfig, ProxyInput, named_addresses_only
 from netsim.cluster.build import build
 from netsim.cluster.model import Cluster
 from netsim.cluster.options import BuildOptions
@@ -76,7 +76,9 @@ def inputs_of(case: str, mode: str, node: str) -> tuple[ProxyInput, ProxyInput]:
     flags = scenario["args"] + scenario["mode_args"].get(mode, [])
     settings = settings_of(mode, flags, scenario["config"])
     cluster = cluster_of(case)
-    return proxy_input(cluster, node, 4, settings), proxy_input(cluster, node, 6, settings)
+    made = (proxy_input(cluster, node, family, settings) for family in (4, 6))
+    first, second = (named_addresses_only(one) for one in made)
+    return first, second
 
 
 def recorded_nodes(mode: str) -> list[tuple[str, str]]:
