@@ -6,14 +6,14 @@ packets are three views of the same rows. Source: observed on kube-proxy v1.36.2
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from iptables_gen.kubeproxy import iptables_chains as chains
 from iptables_gen.kubeproxy import iptables_dispatch as dispatch
 from iptables_gen.kubeproxy import iptables_static as static
 from iptables_gen.kubeproxy.inputs import ProxyInput
-from iptables_gen.kubeproxy.iptables_port import Port, port_of, settings_of
+from iptables_gen.kubeproxy.iptables_port import Port, Settings, port_of, settings_of
 from iptables_gen.kubeproxy.versions import DEFAULT, Version
 from iptables_gen.values import Family
 from iptables_gen.xtables.ir import Row
@@ -21,56 +21,54 @@ from iptables_gen.xtables.ir import Row
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The restore input of one full sync: chain names and rows of both tables, in written order."""
+    """The restore input of one full sync.
 
-    family: Family
-    filter_chains: tuple[str, ...]
-    filter_rows: Sequence[Row]
-    nat_chains: Sequence[str]
-    nat_rows: Sequence[Row]
+    Rows are made while they are read, each time anew (a large cluster has hundreds of thousands). Both tables' chain names and rows come in written order.
+    """
+
+    settings: Settings
+    ports: tuple[Port, ...]
 
     @property
-    def blocks(self) -> tuple[tuple[str, Sequence[str], Sequence[Row]], ...]:
-        """Return (table, chains, rows) in written order."""
-        return ("filter", self.filter_chains, self.filter_rows), ("nat", self.nat_chains, self.nat_rows)
+    def family(self) -> Family:
+        """Return 4 or 6."""
+        return self.settings.family
 
+    @property
+    def blocks(self) -> tuple[tuple[str, Iterable[str], Iterable[Row]], ...]:
+        """Return (table, chains, rows) of each table."""
+        return ("filter", static.filter_chains(self.settings), self.filter_rows()), (
+            "nat",
+            self.nat_chains(),
+            self.nat_rows(),
+        )
 
-@dataclass(slots=True)
-class _Pages:
-    """What has been written so far, for the loop over service ports."""
+    def filter_rows(self) -> Iterator[Row]:
+        """Yield the rows of table filter."""
+        yield from static.localnet_guard(self.settings)
+        for port in self.ports:
+            yield from _filter_rows(port)
+        yield from static.forward(self.settings)
 
-    filter_rows: list[Row] = field(default_factory=list)
-    nat_chains: list[str] = field(default_factory=list)
-    nat_rows: list[Row] = field(default_factory=list)
+    def nat_chains(self) -> Iterator[str]:
+        """Yield the chains of table nat."""
+        yield from static.NAT_CHAINS
+        for port in self.ports:
+            yield from _own_chains(port)
+            yield from [chain for _, _, chain in port.named]
+
+    def nat_rows(self) -> Iterator[Row]:
+        """Yield the rows of table nat."""
+        yield from static.masquerading(self.settings)
+        for port in self.ports:
+            yield from _nat_rows(port)
+        yield from static.node_port_jumps(self.settings)
 
 
 def sheet(proxy_input: ProxyInput, version: Version = DEFAULT) -> Sheet:
     """Return what kube-proxy writes in its first full sync; raise CompileError for a name that no rule can hold."""
     settings = settings_of(proxy_input, version)
-    pages = _Pages()
-    for service in proxy_input.services:
-        _write_port(pages, port_of(service, settings))
-    return Sheet(
-        settings.family,
-        static.filter_chains(settings),
-        [*static.localnet_guard(settings), *pages.filter_rows, *static.forward(settings)],
-        [*static.NAT_CHAINS, *pages.nat_chains],
-        [*static.masquerading(settings), *pages.nat_rows, *static.node_port_jumps(settings)],
-    )
-
-
-def _write_port(pages: _Pages, port: Port) -> None:
-    named = chains.named_endpoints(port)
-    pages.filter_rows += _filter_rows(port)
-    pages.nat_chains += _chain_names(port)
-    pages.nat_chains += [chain for _, _, chain, _ in named]
-    pages.nat_rows += _nat_rows(port)
-    serving = port.decision.serving
-    if port.uses_cluster:
-        pages.nat_rows += chains.policy_chain(port, port.cluster_chain, serving.cluster, named)
-    if port.uses_local:
-        pages.nat_rows += chains.policy_chain(port, port.local_chain, serving.local, named)
-    pages.nat_rows += chains.endpoint_chains(port, named)
+    return Sheet(settings, tuple([port_of(service, settings) for service in proxy_input.services]))
 
 
 def _filter_rows(port: Port) -> Iterator[Row]:
@@ -92,9 +90,14 @@ def _nat_rows(port: Port) -> Iterator[Row]:
     yield from chains.masquerade_cluster_ip(port)
     yield from chains.external(port)
     yield from chains.firewall(port)
+    if port.uses_cluster:
+        yield from chains.policy_chain(port, port.cluster_chain, port.decision.serving.cluster)
+    if port.uses_local:
+        yield from chains.policy_chain(port, port.local_chain, port.decision.serving.local)
+    yield from chains.endpoint_chains(port)
 
 
-def _chain_names(port: Port) -> Iterator[str]:
+def _own_chains(port: Port) -> Iterator[str]:
     if port.uses_external:
         yield port.external_chain
     if port.uses_firewall:

@@ -5,33 +5,16 @@ Each function makes one kind of chain's rules. Source: observed on kube-proxy v1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from hashlib import sha256
 
 from iptables_gen.kubeproxy import origins
-from iptables_gen.kubeproxy.inputs import Endpoint
-from iptables_gen.kubeproxy.iptables_port import Port
+from iptables_gen.kubeproxy.iptables_port import Named, Port
 from iptables_gen.kubeproxy.iptables_shapes import template
-from iptables_gen.kubeproxy.naming import base32_80
 from iptables_gen.kubeproxy.nodeports import covered
+from iptables_gen.kubeproxy.policy import Endpoints
 from iptables_gen.values import parse_net
 from iptables_gen.xtables.ir import Row
-
-Named = tuple[Endpoint, str, str, origins.Provenance]
-"""An endpoint with its `ip:port`, its chain and its origin."""
-
-
-def named_endpoints(port: Port) -> list[Named]:
-    """Return every reachable endpoint with its chain, in order."""
-    service = port.service
-    prefix = service.name_string + service.protocol
-    named = []
-    for endpoint in port.decision.serving.reachable:
-        key = endpoint.key
-        chain = "KUBE-SEP-" + base32_80(sha256((prefix + key).encode()).digest())
-        named.append((endpoint, key, chain, origins.of_endpoint(service, endpoint)))
-    return named
 
 
 def masquerade_cluster_ip(port: Port) -> list[Row]:
@@ -98,44 +81,52 @@ def _from_source(port: Port, index: int, cidr: str) -> Row:
     return Row(port.shapes["from source"], (port.firewall_chain, port.name, cidr, to), origin)
 
 
-def policy_chain(port: Port, chain: str, endpoints: Sequence[Endpoint], named: Sequence[Named]) -> list[Row]:
-    """Return a KUBE-SVC- or KUBE-SVL- chain: clients with affinity first, then a fair choice of one endpoint."""
-    chosen = named
-    if len(endpoints) != len(named):
+def policy_chain(port: Port, chain: str, endpoints: Endpoints) -> Iterator[Row]:
+    """Yield a KUBE-SVC- or KUBE-SVL- chain: clients with affinity first, then a fair choice of one endpoint."""
+    chosen = port.named
+    if len(endpoints) != len(chosen):
         keys = {endpoint.key for endpoint in endpoints}
-        chosen = [entry for entry in named if entry[1] in keys]
-    rows = _affinity(port, chain, chosen) if port.service.affinity_seconds is not None else []
-    return rows + (_silent_choice(port, chain, chosen) if port.settings.silent else _choice(port, chain, chosen))
+        chosen = [entry for entry in chosen if entry[1] in keys]
+    if port.service.affinity_seconds is not None:
+        yield from _affinity(port, chain, chosen)
+    yield from _silent_choice(port, chain, chosen) if port.settings.silent else _choice(port, chain, chosen)
 
 
-def _affinity(port: Port, chain: str, chosen: Sequence[Named]) -> list[Row]:
+def _affinity(port: Port, chain: str, chosen: Sequence[Named]) -> Iterator[Row]:
     seconds = str(port.service.affinity_seconds)
     origin = origins.of_service(port.service, "spec.sessionAffinity", "session affinity")
-    if port.settings.silent:
-        shape = port.shapes["affine, silent"]
-        return [Row(shape, (chain, to, seconds), origin) for _, _, to, _ in chosen]
-    shape, name = port.shapes["affine"], port.name
-    return [Row(shape, (chain, name, key, to, seconds), origin) for _, key, to, _ in chosen]
+    silent, shape, name = port.settings.silent, port.shapes["affine"], port.name
+    silent_shape = port.shapes["affine, silent"]
+    for _, key, to in chosen:
+        yield (
+            Row(silent_shape, (chain, to, seconds), origin)
+            if silent
+            else Row(shape, (chain, name, key, to, seconds), origin)
+        )
 
 
-def _choice(port: Port, chain: str, chosen: Sequence[Named]) -> list[Row]:
-    shape, name, count = port.shapes["choose"], port.name, len(chosen)
-    rows = []
-    for index, (_, key, to, origin) in enumerate(chosen[:-1]):
-        written, saved = probability(count - index)
-        rows.append(Row(shape, (chain, name, key, written, to, saved), origin))
-    _, key, to, origin = chosen[-1]
-    return [*rows, Row(port.shapes["choose last"], (chain, name, key, to), origin)]
+def _choice(port: Port, chain: str, chosen: Sequence[Named]) -> Iterator[Row]:
+    shape, name, service, remaining = port.shapes["choose"], port.name, port.service, len(chosen)
+    for endpoint, key, to in chosen:
+        origin = origins.of_endpoint(service, endpoint)
+        if remaining > 1:
+            written, saved = probability(remaining)
+            yield Row(shape, (chain, name, key, written, to, saved), origin)
+        else:
+            yield Row(port.shapes["choose last"], (chain, name, key, to), origin)
+        remaining -= 1
 
 
-def _silent_choice(port: Port, chain: str, chosen: Sequence[Named]) -> list[Row]:
-    shape, count = port.shapes["choose, silent"], len(chosen)
-    rows = []
-    for index, (_, _, to, origin) in enumerate(chosen[:-1]):
-        written, saved = probability(count - index)
-        rows.append(Row(shape, (chain, written, to, saved), origin))
-    _, _, to, origin = chosen[-1]
-    return [*rows, Row(port.shapes["choose last, silent"], (chain, to), origin)]
+def _silent_choice(port: Port, chain: str, chosen: Sequence[Named]) -> Iterator[Row]:
+    shape, service, remaining = port.shapes["choose, silent"], port.service, len(chosen)
+    for endpoint, _, to in chosen:
+        origin = origins.of_endpoint(service, endpoint)
+        if remaining > 1:
+            written, saved = probability(remaining)
+            yield Row(shape, (chain, written, to, saved), origin)
+        else:
+            yield Row(port.shapes["choose last, silent"], (chain, to), origin)
+        remaining -= 1
 
 
 @lru_cache(maxsize=1 << 12)
@@ -148,25 +139,24 @@ def probability(remaining: int) -> tuple[str, str]:
     return written, f"{round(float(written) * (1 << 31)) / (1 << 31):.11f}"
 
 
-def endpoint_chains(port: Port, named: Sequence[Named]) -> list[Row]:
-    """Return the KUBE-SEP- chains: an endpoint that reaches itself is masqueraded, then the destination is rewritten."""
+def endpoint_chains(port: Port) -> Iterator[Row]:
+    """Yield the KUBE-SEP- chains: an endpoint that reaches itself is masqueraded, then the destination is rewritten."""
     affine = port.service.affinity_seconds is not None
     if port.settings.silent:
-        return _silent_endpoint_chains(port, named, affine)
+        yield from _silent_endpoint_chains(port, affine)
+        return
     hairpin, dnat = port.shapes["hairpin"], port.shapes["DNAT affine" if affine else "DNAT"]
-    name, bare = port.name, port.bare
-    rows = []
-    for endpoint, key, chain, origin in named:
-        rows.append(Row(hairpin, (chain, bare, endpoint.ip, name), origin))
-        rows.append(Row(dnat, (chain, bare, key, name), origin))
-    return rows
+    name, bare, service = port.name, port.bare, port.service
+    for endpoint, key, chain in port.named:
+        origin = origins.of_endpoint(service, endpoint)
+        yield Row(hairpin, (chain, bare, endpoint.ip, name), origin)
+        yield Row(dnat, (chain, bare, key, name), origin)
 
 
-def _silent_endpoint_chains(port: Port, named: Sequence[Named], affine: bool) -> list[Row]:
-    hairpin = port.shapes["hairpin, silent"]
+def _silent_endpoint_chains(port: Port, affine: bool) -> Iterator[Row]:
+    hairpin, service = port.shapes["hairpin, silent"], port.service
     dnat = port.shapes["DNAT affine, silent" if affine else "DNAT, silent"]
-    rows = []
-    for endpoint, key, chain, origin in named:
-        rows.append(Row(hairpin, (chain, endpoint.ip), origin))
-        rows.append(Row(dnat, (chain, key), origin))
-    return rows
+    for endpoint, key, chain in port.named:
+        origin = origins.of_endpoint(service, endpoint)
+        yield Row(hairpin, (chain, endpoint.ip), origin)
+        yield Row(dnat, (chain, key), origin)

@@ -1,4 +1,4 @@
-"""Rules that send (or refuse) packets by destination: KUBE-SERVICES, KUBE-NODEPORTS, KUBE-EXTERNAL-SERVICES and the like.
+"""Rules that send (or refuse) packets by destination: KUBE-SERVICES, KUBE-NODEPORTS and the like.
 
 Each function makes one kind of rule for one service port. Source: observed on kube-proxy v1.36.2.
 """

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 
 from iptables_gen.errors import CompileError
 from iptables_gen.kubeproxy.detect import Detector, detector
-from iptables_gen.kubeproxy.inputs import NodeInfo, ProxyInput, ServicePort
+from iptables_gen.kubeproxy.inputs import Endpoint, NodeInfo, ProxyInput, ServicePort
 from iptables_gen.kubeproxy.iptables_shapes import Shapes, local_clause
-from iptables_gen.kubeproxy.naming import service_hash
+from iptables_gen.kubeproxy.naming import base32_80, service_hash
 from iptables_gen.kubeproxy.nodeports import NodePortAddresses, node_port_addresses
-from iptables_gen.kubeproxy.policy import Decision, decide, large_cluster
+from iptables_gen.kubeproxy.policy import Decision, Endpoints, decide, large_cluster
 from iptables_gen.kubeproxy.versions import DEFAULT, Version, counts_with_nfacct
 from iptables_gen.values import Family
-from iptables_gen.xtables.words import restore_string, quoted
+from iptables_gen.xtables.words import quoted, restore_string
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,15 @@ def settings_of(proxy_input: ProxyInput, version: Version = DEFAULT) -> Settings
     )
 
 
+Named = tuple[Endpoint, str, str]
+"""An endpoint with its `ip:port` and its KUBE-SEP- chain."""
+
+
 class Port(NamedTuple):
-    """One service port on one node. `name` fits inside a quoted comment, `bare` is a word of its own."""
+    """One service port on one node.
+
+    `name` fits inside a quoted comment, `bare` is a word of its own; `named` are the reachable endpoints, in order.
+    """
 
     settings: Settings
     service: ServicePort
@@ -69,6 +77,7 @@ class Port(NamedTuple):
     name: str
     bare: str
     hashed: str
+    named: list[Named]
 
     @property
     def cluster_chain(self) -> str:
@@ -123,17 +132,27 @@ class Port(NamedTuple):
 
 def port_of(service: ServicePort, settings: Settings) -> Port:
     """Return a service port with everything decided; raise CompileError when its name cannot stand in a rule."""
-    name = service.name_string
+    name, protocol = service.name_string, service.protocol
     inside, bare = _spelled(name)
+    decision = decide(service, settings.node, settings.version)
     return Port(
         settings,
         service,
-        decide(service, settings.node, settings.version),
-        shapes_of(settings, service.protocol),
+        decision,
+        shapes_of(settings, protocol),
         inside,
         bare,
-        service_hash(name, service.protocol),
+        service_hash(name, protocol),
+        _named(name + protocol, decision.serving.reachable),
     )
+
+
+def _named(prefix: str, endpoints: Endpoints) -> list[Named]:
+    named = []
+    for endpoint in endpoints:
+        key = endpoint.key
+        named.append((endpoint, key, "KUBE-SEP-" + base32_80(sha256((prefix + key).encode()).digest())))
+    return named
 
 
 def shapes_of(settings: Settings, protocol: str) -> Shapes:
@@ -147,8 +166,8 @@ def _shapes(family: Family, protocol: str, found: Detector | None) -> Shapes:
 
 
 def _spelled(name: str) -> tuple[str, str]:
+    """Return a name as it stands inside a quoted comment and as a word."""
     try:
-        bare = restore_string(name)
-        return (name, bare) if bare == name else (quoted(name)[1:-1], bare)
+        return quoted(name)[1:-1], restore_string(name)
     except ValueError as error:
         raise CompileError(f"Service {name!r}: {error}") from error

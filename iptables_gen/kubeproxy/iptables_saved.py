@@ -5,7 +5,7 @@ Tables come in the order in which kube-proxy made them, user chains sorted by na
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from iptables_gen.kubeproxy.iptables import Sheet
@@ -26,7 +26,7 @@ def saved_ruleset(written: Sheet) -> Ruleset:
     return Ruleset(written.family, tuple(_saved(written, table, *blocks.get(table, ((), ()))) for table in _BUILT_IN))
 
 
-def _saved(written: Sheet, table: str, names: Sequence[str], rows: Sequence[Row]) -> Table:
+def _saved(written: Sheet, table: str, names: Iterable[str], rows: Iterable[Row]) -> Table:
     built_in = _BUILT_IN[table]
     made = {CANARY, *names, *(("KUBE-FIREWALL",) if table == "filter" else ())}
     static = jumps(written.family, table)

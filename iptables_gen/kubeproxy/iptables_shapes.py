@@ -1,8 +1,8 @@
 """The shapes of kube-proxy's iptables rules: each is written once, as restore input, and its save spelling derived.
 
 Lines have named holes. `{name}` is the service port's name inside a quoted comment, `{bare}` the same as a word of its
-own, `{chain}` the rule's chain where it is not literal, `{to}` the chain jumped to. A template's arguments are the holes
-in the order of their first appearance, then `{name}` where the save spelling quotes what restore input writes bare, and
+own, `{chain}` the rule's chain where it is not literal, `{to}` the chain jumped to. A template's arguments are the
+holes in the order of their first appearance, then `{name}` where the save spelling quotes what restore input writes bare, and
 `{saved}` where it prints a probability with other digits.
 Source: observed on kube-proxy v1.36.2.
 """
@@ -17,8 +17,8 @@ from typing import Literal
 
 from iptables_gen.kubeproxy.detect import Detector
 from iptables_gen.values import Family
-from iptables_gen.xtables.ir import Row, RowTemplate, Style
-from iptables_gen.xtables.text import typed
+from iptables_gen.xtables.ir import Row, RowTemplate
+from iptables_gen.xtables.text import parse_rule
 from iptables_gen.xtables.words import restore_string
 
 _HOLE = re.compile(r"(?<!\{)\{(\w+)\}")
@@ -52,8 +52,7 @@ def template(family: Family, table: str, line: str) -> RowTemplate:
     order = tuple(dict.fromkeys((*holes, *extra)))
     samples = {**_SAMPLES, **_ADDRESS_SAMPLES[family]}
     sample = line.format(**samples)
-    plain = RowTemplate(table, sample.split(" ", 2)[1], sample.replace("{", "{{").replace("}", "}}"), "")
-    saved = typed(Row(plain, ()), family).render(Style.SAVE).replace("{", "{{").replace("}", "}}")
+    saved = parse_rule(sample, table, family).text.replace("{", "{{").replace("}", "}}")
     for hole in holes:
         printed, instead = _PRINTED.get(hole, (samples[hole], hole))
         saved = saved.replace(printed, f"{{{order.index(instead)}}}")
@@ -115,7 +114,9 @@ _REMEMBER = "-m recent --name {chain} --set "
 FILTER_LINES: Mapping[Shape, str] = {
     "health check": '-A KUBE-NODEPORTS -m comment --comment "{name} health check node port" '
     "-m tcp -p tcp --dport {port} -j ACCEPT",
-    "not accepted": f'-A KUBE-PROXY-FIREWALL -m comment --comment "{{name}} traffic not accepted by {{to}}" {_TO} -j DROP',
+    "not accepted": '-A KUBE-PROXY-FIREWALL -m comment --comment "{name} traffic not accepted by {to}" '
+    + _TO
+    + " -j DROP",
 }
 """Lines of table filter."""
 
@@ -173,7 +174,7 @@ def _shaped(family: Family, shape: Shape, protocol: str, local: str) -> RowTempl
 
 
 def local_clause(found: Detector | None) -> str:
-    """Return the clause that matches traffic of local pods (kube-proxy negates it with a `!` before), "" without one."""
+    """Return the clause that matches traffic of local pods (a `!` before it negates it), "" without one."""
     if found is None:
         return ""
     return f"-s {literal(found.value)}" if found.kind == "source" else f"-i {literal(found.interface)}"

@@ -70,7 +70,7 @@ def filter_chains(settings: Settings) -> tuple[str, ...]:
 
 
 def localnet_guard(settings: Settings) -> list[Row]:
-    """Return the rule that keeps others from reaching 127.0.0.0/8, which route_localnet=1 would let in (CVE-2020-8558)."""
+    """Return the rule that keeps others from reaching 127.0.0.0/8, which route_localnet=1 lets in (CVE-2020-8558)."""
     if not settings.localhost:
         return []
     line = (
@@ -108,7 +108,7 @@ def masquerading(settings: Settings) -> list[Row]:
 
 
 def node_port_jumps(settings: Settings) -> list[Row]:
-    """Return the last rules of KUBE-SERVICES: to the nodePorts, for packets to the node's addresses that accept them."""
+    """Return the last rules of KUBE-SERVICES: packets to the node's own addresses go to the nodePorts."""
     comment = "kubernetes service nodeports; NOTE: this must be the last rule in this chain"
     start = f'-A KUBE-SERVICES -m comment --comment "{comment}" '
     return [

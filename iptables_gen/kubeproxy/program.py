@@ -1,15 +1,23 @@
-"""One door to the three modes: a ProxyInput in, the mode's Dataplane out; a mode's module is imported when it is used."""
+"""One door to the three modes: a ProxyInput in, the mode's program out; a mode's module is imported when it is used."""
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Mapping, Sequence
+from typing import Protocol, assert_never
 
 from iptables_gen.dataplane import Dataplane
+from iptables_gen.effects import RuleRef
 from iptables_gen.kubeproxy.inputs import ProxyInput
 
 
+class Program(Dataplane, Protocol):
+    """What kube-proxy programs for one family on one node."""
 
-def program(proxy_input: ProxyInput) -> Dataplane:
+    def rules(self) -> Mapping[str, Mapping[str, Sequence[RuleRef]]]:
+        """Return every rule by table and chain (sets and maps of nft count as chains of elements), in print order."""
+
+
+def program(proxy_input: ProxyInput) -> Program:
     """Return what kube-proxy programs for one family on one node; raise CompileError when no rule can be made."""
     mode = proxy_input.config.mode
     match mode:

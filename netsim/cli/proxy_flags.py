@@ -23,7 +23,10 @@ _CONFIG = "proxy_config_file"
 TEXTS: Mapping[str, tuple[str, str]] = {
     "proxy-mode": ("MODE", "Which proxy mode to use: iptables (default), ipvs or nftables."),
     "cluster-cidr": ("CIDR[,CIDR]", "The range of pod addresses; with ClusterCIDR detection their traffic is local."),
-    "detect-local-mode": ("MODE", "How local traffic is told: ClusterCIDR, NodeCIDR, BridgeInterface, InterfaceNamePrefix."),
+    "detect-local-mode": (
+        "MODE",
+        "How local traffic is told: ClusterCIDR, NodeCIDR, BridgeInterface, InterfaceNamePrefix.",
+    ),
     "pod-bridge-interface": ("NAME", "The bridge of local pods, for BridgeInterface."),
     "pod-interface-name-prefix": ("PREFIX", "How interfaces of local pods begin, for InterfaceNamePrefix."),
     "iptables-masquerade-bit": ("BIT", "Bit of the packet mark that asks for SNAT, 0 to 31 (14)."),
@@ -32,7 +35,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
 """Flags that take a word: metavar and help."""
 
 LISTS: Mapping[str, tuple[str, str]] = {
-    "nodeport-addresses": ("CIDR[,CIDR]…", "Networks of node addresses that accept nodePorts, or `primary`; default all."),
+    "nodeport-addresses": (
+        "CIDR[,CIDR]…",
+        "Networks of node addresses that accept nodePorts, or `primary`; default all.",
+    ),
     "ipvs-exclude-cidrs": ("CIDR[,CIDR]…", "Networks that ipvs clean-up leaves alone."),
 }
 """Flags that take a comma-separated list and may be repeated."""
@@ -45,20 +51,53 @@ BOOLEANS: Mapping[str, str] = {
 }
 """Boolean flags."""
 
-IGNORED_TEXTS = (
-    "bind-address config-sync-period conntrack-max-per-core conntrack-min conntrack-tcp-timeout-close-wait "
-    "conntrack-tcp-timeout-established conntrack-udp-timeout conntrack-udp-timeout-stream feature-gates "
-    "healthz-bind-address healthz-port hostname-override iptables-min-sync-period iptables-sync-period "
-    "ipvs-min-sync-period ipvs-sync-period ipvs-tcp-timeout ipvs-tcpfin-timeout ipvs-udp-timeout kube-api-burst "
-    "kube-api-content-type kube-api-qps kubeconfig log-flush-frequency log-json-info-buffer-size "
-    "log-text-info-buffer-size logging-format master metrics-bind-address metrics-port oom-score-adj "
-    "show-hidden-metrics-for-version v vmodule write-config-to"
-).split()
+IGNORED_TEXTS = [
+    "bind-address",
+    "config-sync-period",
+    "conntrack-max-per-core",
+    "conntrack-min",
+    "conntrack-tcp-timeout-close-wait",
+    "conntrack-tcp-timeout-established",
+    "conntrack-udp-timeout",
+    "conntrack-udp-timeout-stream",
+    "feature-gates",
+    "healthz-bind-address",
+    "healthz-port",
+    "hostname-override",
+    "iptables-min-sync-period",
+    "iptables-sync-period",
+    "ipvs-min-sync-period",
+    "ipvs-sync-period",
+    "ipvs-tcp-timeout",
+    "ipvs-tcpfin-timeout",
+    "ipvs-udp-timeout",
+    "kube-api-burst",
+    "kube-api-content-type",
+    "kube-api-qps",
+    "kubeconfig",
+    "log-flush-frequency",
+    "log-json-info-buffer-size",
+    "log-text-info-buffer-size",
+    "logging-format",
+    "master",
+    "metrics-bind-address",
+    "metrics-port",
+    "oom-score-adj",
+    "show-hidden-metrics-for-version",
+    "v",
+    "vmodule",
+    "write-config-to",
+]
 """Flags of kube-proxy that take a word and change no rule."""
 
-IGNORED_BOOLEANS = (
-    "bind-address-hard-fail cleanup init-only log-json-split-stream log-text-split-stream profiling"
-).split()
+IGNORED_BOOLEANS = [
+    "bind-address-hard-fail",
+    "cleanup",
+    "init-only",
+    "log-json-split-stream",
+    "log-text-split-stream",
+    "profiling",
+]
 """Boolean flags of kube-proxy that change no rule."""
 
 _BOOLEAN_NAMES = frozenset((*BOOLEANS, *IGNORED_BOOLEANS))

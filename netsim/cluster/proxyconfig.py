@@ -1,4 +1,4 @@
-"""kube-proxy's settings, field by field: command line, --config file, ConfigMap kube-system/kube-proxy, kubeadm, defaults.
+"""kube-proxy's settings, field by field: command line, --config, ConfigMap kube-proxy, kubeadm, defaults.
 
 Sources: KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1), kube-proxy v1.36's own validation messages; kubeadm
 gives kube-proxy its `networking.podSubnet` as clusterCIDR.
@@ -316,19 +316,62 @@ SETTINGS = (
 
 FIELDS: Mapping[str, frozenset[str]] = {
     "": frozenset(
-        "kind apiVersion metadata featureGates clientConnection logging hostnameOverride bindAddress healthzBindAddress "
-        "metricsBindAddress bindAddressHardFail enableProfiling showHiddenMetricsForVersion mode iptables ipvs nftables "
-        "winkernel detectLocalMode detectLocal clusterCIDR nodePortAddresses oomScoreAdj conntrack configSyncPeriod "
-        "portRange windowsRunAsService udpIdleTimeout".split()
+        [
+            "kind",
+            "apiVersion",
+            "metadata",
+            "featureGates",
+            "clientConnection",
+            "logging",
+            "hostnameOverride",
+            "bindAddress",
+            "healthzBindAddress",
+            "metricsBindAddress",
+            "bindAddressHardFail",
+            "enableProfiling",
+            "showHiddenMetricsForVersion",
+            "mode",
+            "iptables",
+            "ipvs",
+            "nftables",
+            "winkernel",
+            "detectLocalMode",
+            "detectLocal",
+            "clusterCIDR",
+            "nodePortAddresses",
+            "oomScoreAdj",
+            "conntrack",
+            "configSyncPeriod",
+            "portRange",
+            "windowsRunAsService",
+            "udpIdleTimeout",
+        ]
     ),
-    "iptables": frozenset("masqueradeBit masqueradeAll localhostNodePorts syncPeriod minSyncPeriod".split()),
+    "iptables": frozenset(["masqueradeBit", "masqueradeAll", "localhostNodePorts", "syncPeriod", "minSyncPeriod"]),
     "ipvs": frozenset(
-        "syncPeriod minSyncPeriod scheduler excludeCIDRs strictARP tcpTimeout tcpFinTimeout udpTimeout".split()
+        [
+            "syncPeriod",
+            "minSyncPeriod",
+            "scheduler",
+            "excludeCIDRs",
+            "strictARP",
+            "tcpTimeout",
+            "tcpFinTimeout",
+            "udpTimeout",
+        ]
     ),
-    "nftables": frozenset("masqueradeBit masqueradeAll syncPeriod minSyncPeriod".split()),
-    "detectLocal": frozenset("bridgeInterface interfaceNamePrefix".split()),
+    "nftables": frozenset(["masqueradeBit", "masqueradeAll", "syncPeriod", "minSyncPeriod"]),
+    "detectLocal": frozenset(["bridgeInterface", "interfaceNamePrefix"]),
     "conntrack": frozenset(
-        "maxPerCore min tcpEstablishedTimeout tcpCloseWaitTimeout tcpBeLiberal udpTimeout udpStreamTimeout".split()
+        [
+            "maxPerCore",
+            "min",
+            "tcpEstablishedTimeout",
+            "tcpCloseWaitTimeout",
+            "tcpBeLiberal",
+            "udpTimeout",
+            "udpStreamTimeout",
+        ]
     ),
 }
 """Fields of KubeProxyConfiguration v1alpha1 and of its parts that hold settings."""
