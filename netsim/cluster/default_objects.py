@@ -56,7 +56,7 @@ def endpoint_slice(data: Object) -> Object:
 
 
 def _slice_endpoint(item: Read) -> Object:
-    """Return an endpoint with conditions; the server drops v1beta1's topology on creation (strategy dropTopologyOnV1)."""
+    """Return an endpoint with conditions; the server drops v1beta1's topology on creation (dropTopologyOnV1)."""
     return {key: value for key, value in filled(item, {"conditions": {}}).items() if key != "deprecatedTopology"}
 
 
