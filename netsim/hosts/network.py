@@ -11,6 +11,7 @@ from netsim.hosts.cni import CniSettings
 from netsim.hosts.layout import (
     FAMILIES,
     OUTSIDE,
+    OUTSIDE_ADDRESSES,
     ROUTER,
     SWITCH,
     NodeFacts,
@@ -51,7 +52,7 @@ class Network:
         self.cni = cni
         self._programs = programs
         plain = {node.name: node_facts(node, cni) for node in cluster.nodes}
-        self._owners = _adopted(_owners(cluster), tuple(plain.values()))
+        self._owners = _adopted(_owners(cluster, plain), tuple(plain.values()))
         strays = _strays(self._owners, plain)
         self.facts: Mapping[str, NodeFacts] = {
             node.name: node_facts(node, cni, strays[node.name]) if node.name in strays else plain[node.name]
@@ -104,6 +105,8 @@ class Network:
         return Neighbour(node, self.cni.bridge) if owner.kind == "node" else None
 
     def _outside(self, family: Family, value: int) -> Neighbour:
+        if any(address.family == family and address.value == value for address in OUTSIDE_ADDRESSES):
+            return Neighbour(ROUTER, "eth1")
         owner = self.owner(family, value)
         if owner is None:
             return Neighbour(f"external/{format_ip(family, value)}", "eth0")
@@ -157,9 +160,12 @@ class Network:
                 yield family, value, BITS[family]
 
 
-def _owners(cluster: Cluster) -> dict[str, Owner]:
-    """Return who has each address that a Pod or an EndpointSlice names; a Pod wins over a slice."""
-    nodes = frozenset(node.name for node in cluster.nodes)
+def _owners(cluster: Cluster, facts: Mapping[str, NodeFacts]) -> dict[str, Owner]:
+    """Return who has each address that a Pod or an EndpointSlice names; a Pod wins over a slice.
+
+    A pod of a node that has no address of the pod's family cannot be routed to there: it counts as behind the router.
+    """
+    nodes = frozenset((name, ":" if f == 6 else ".") for name, node in facts.items() for f in FAMILIES if node.primary(f))
     found: dict[str, Owner] = {}
     for item in cluster.slices:
         if item.address_type != "FQDN":
@@ -174,15 +180,15 @@ def _owners(cluster: Cluster) -> dict[str, Owner]:
     return found
 
 
-def _endpoint_owner(address: str, node: str | None, nodes: frozenset[str]) -> Owner:
-    if node in nodes:
+def _endpoint_owner(address: str, node: str | None, nodes: frozenset[tuple[str, str]]) -> Owner:
+    if (node, ":" if ":" in address else ".") in nodes:
         return Owner("pod", f"endpoint/{address}", str(node))
     return Owner("outside", f"external/{address}")
 
 
-def _pod_owner(pod: Pod, ip: str, nodes: frozenset[str]) -> Owner:
+def _pod_owner(pod: Pod, ip: str, nodes: frozenset[tuple[str, str]]) -> Owner:
     name = (pod.namespace, pod.name)
-    if pod.node_name in nodes:
+    if (pod.node_name, ":" if ":" in ip else ".") in nodes:
         return Owner("pod", f"pod/{pod.namespace}/{pod.name}", pod.node_name, name)
     return Owner("outside", f"external/{ip}", "", name)
 

@@ -1,0 +1,131 @@
+"""What a trace answers: weighted outcomes, one verdict, one code, one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from iptables_gen.effects import RuleRef
+from iptables_gen.values import Family, format_endpoint, format_ip
+from netsim.notes import Note
+from netsim.trace.walk import Hop
+
+Disposition = Literal["DELIVERED", "REFUSED", "DROPPED", "NO_ROUTE", "NO_SUCH_NAME", "LOOP", "UNDETERMINED"]
+VERDICT_OF: dict[str, str] = {
+    "REFUSED": "REFUSED",
+    "DROPPED": "DROPPED",
+    "NO_ROUTE": "UNREACHABLE",
+    "NO_SUCH_NAME": "UNREACHABLE",
+    "LOOP": "LOOP",
+}
+"""The verdict of a disposition when nothing is delivered, in the order that breaks ties."""
+
+
+class Place(NamedTuple):
+    """Where a packet was delivered: the address it carried, and whose it is."""
+
+    family: Family
+    address: int
+    port: int
+    pod: str | None = None
+    node: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Return `IP:PORT`."""
+        return format_endpoint(format_ip(self.family, self.address), self.port)
+
+
+class Outcome(NamedTuple):
+    """One thing that can happen, with its exact probability.
+
+    endpoint and server_sees are None unless the packet was delivered and the answer comes back; `reached` is where it
+    got to all the same. `rule` decided a packet that was not delivered.
+    """
+
+    probability: Fraction
+    disposition: Disposition
+    code: str
+    endpoint: Place | None = None
+    server_sees: int | None = None
+    snat: bool = False
+    cni_snat: bool = False
+    hops: tuple[Hop, ...] = ()
+    back: tuple[Hop, ...] = ()
+    reached: Place | None = None
+    rule: RuleRef | None = None
+    detail: str = ""
+
+
+class Asked(NamedTuple):
+    """The query as understood."""
+
+    source: str
+    target: str
+    via: str | None
+    protocol: str
+    mode: str
+    client: str = ""
+    dialled: str = ""
+    about: str = ""
+
+
+class Hint(NamedTuple):
+    """What would help, with a code."""
+
+    code: str
+    text: str
+
+
+class Answer(NamedTuple):
+    """The whole answer; `outcomes` is never empty and its probabilities sum to 1."""
+
+    asked: Asked
+    outcomes: tuple[Outcome, ...]
+    verdict: str
+    code: str
+    summary: str
+    notes: tuple[Note, ...] = ()
+    hints: tuple[Hint, ...] = ()
+
+    @property
+    def qualified(self) -> bool:
+        """Whether something on the way is not modelled."""
+        return any(note.qualifies for note in self.notes)
+
+    def meets(self, expectation: str) -> bool:
+        """Whether the verdict is *expectation*, or every outcome has it as disposition."""
+        return self.verdict == expectation or all(o.disposition == expectation for o in self.outcomes)
+
+
+def judge(outcomes: Sequence[Outcome]) -> tuple[str, str]:
+    """Return (verdict, code) of all outcomes together."""
+    kinds = {outcome.disposition for outcome in outcomes}
+    if kinds == {"DELIVERED"}:
+        return "REACHABLE", _heaviest(outcomes).code
+    if "UNDETERMINED" in kinds:
+        return "UNDETERMINED", next(o.code for o in outcomes if o.disposition == "UNDETERMINED")
+    if "DELIVERED" in kinds:
+        return "PARTIAL", _heaviest([o for o in outcomes if o.disposition != "DELIVERED"]).code
+    order = list(VERDICT_OF)
+    weights: dict[str, Fraction] = {}
+    for outcome in outcomes:
+        weights[outcome.disposition] = weights.get(outcome.disposition, Fraction(0)) + outcome.probability
+    chosen = min(weights, key=lambda kind: (-weights[kind], order.index(kind)))
+    return VERDICT_OF[chosen], _heaviest([o for o in outcomes if o.disposition == chosen]).code
+
+
+def _heaviest(outcomes: Sequence[Outcome]) -> Outcome:
+    return max(outcomes, key=lambda outcome: outcome.probability)
+
+
+def merge(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+    """Return the outcomes with equal ones added up, in the order in which they first appear."""
+    found: dict[object, Outcome] = {}
+    for outcome in outcomes:
+        key = (*outcome[1:7], outcome.reached, tuple([hop.machine.name for hop in outcome.hops]))
+        known = found.get(key)
+        total = outcome if known is None else known._replace(probability=known.probability + outcome.probability)
+        found[key] = total
+    return tuple(found.values())

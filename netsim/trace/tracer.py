@@ -1,0 +1,313 @@
+"""Tracer: from a query to its answer. One tracer serves one cluster, one rule source and any number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from iptables_gen.values import Family, format_ip
+from netsim.cluster.model import Cluster
+from netsim.errors import UsageError
+from netsim.hosts.model import Owner
+from netsim.hosts.network import Network
+from netsim.hosts.services import external_local
+from netsim.notes import Note
+from netsim.packet.names import hint
+from netsim.packet.packet import Packet
+from netsim.packet.words import HostRef, UrlRef, parse_from, parse_to, parse_via
+from netsim.trace.answer import Answer, Asked, Disposition, Outcome, Place, judge, merge
+from netsim.trace.back import with_return
+from netsim.trace.codes import Landing, code_of, land
+from netsim.trace.facts import Facts, Meaning
+from netsim.trace.hints import hints_for
+from netsim.trace.limits import not_modelled
+from netsim.trace.machine import Affinities
+from netsim.trace.passage import ONE, Delivered, Lost, Refused, Unknown
+from netsim.trace.passes import Detour
+from netsim.trace.query import (
+    USUAL_CLIENT,
+    Goal,
+    Resolved,
+    Resolver,
+    Start,
+    TraceQuery,
+    find_node,
+    goals_of,
+    start_of,
+)
+from netsim.trace.summary import summarize
+from netsim.trace.walk import Hop, Leaf, Scene, Walker
+
+NOWHERE = Lost("NO_HEALTHY_NODE")
+
+
+class Tracer:
+    """Answers trace queries over one Network."""
+
+    def __init__(
+        self,
+        network: Network,
+        mode: str = "iptables",
+        *,
+        namespace: str = "default",
+        notes: Iterable[Note] = (),
+        resolver: Resolver | None = None,
+    ) -> None:
+        self.network = network
+        self.cluster: Cluster = network.cluster
+        self.walker = Walker(network)
+        self.facts = Facts(network.cluster, network)
+        self.mode = mode
+        self.namespace = namespace
+        self.notes = tuple(notes)
+        self._resolver = resolver
+
+    def trace(self, query: TraceQuery, ages: Affinities | None = None) -> Answer:
+        """Answer one query; `ages` are affinity tables that earlier connections of a sequence left.
+
+        Raises:  UsageError for words that name nothing.
+        """
+        start, via, resolved = self._understand(query)
+        if not resolved.goals:
+            lost = Outcome(ONE, "NO_SUCH_NAME", resolved.code)
+            return self._answer(query, start, None, (lost,), resolved.notes)
+        share = Fraction(1, len(resolved.goals))
+        outcomes = [
+            outcome if share == 1 else outcome._replace(probability=outcome.probability * share)
+            for goal in resolved.goals
+            for outcome in self._outcomes(query, start, via, goal, ages)
+        ]
+        return self._answer(query, start, resolved.goals[0], self._picked(query, merge(outcomes)), resolved.notes)
+
+    def _understand(self, query: TraceQuery) -> tuple[Start, str | None, Resolved]:
+        via = None if query.via is None else find_node(self.network, parse_via(query.via))
+        target, protocol = parse_to(query.target, self.namespace, query.protocol)
+        start = start_of(parse_from(query.source, self.namespace), self.network, via)
+        resolved = goals_of(target, start, self.network, protocol)
+        if resolved is None:
+            assert isinstance(target, HostRef | UrlRef)
+            if self._resolver is None:
+                raise UsageError(f"{query.target}: names cannot be resolved here; write an address")
+            resolved = self._resolver(target, start, protocol or "tcp")
+        return start, via, resolved
+
+    def _outcomes(
+        self, query: TraceQuery, start: Start, via: str | None, goal: Goal, ages: Affinities | None
+    ) -> Iterator[Outcome]:
+        entries = self._entries(start, via, goal)
+        if not entries:
+            yield Outcome(ONE, "DROPPED", "NO_HEALTHY_NODE")
+            return
+        share = Fraction(1, len(entries))
+        for entry in entries:
+            for leaf in self._leaves(query, start, goal, entry, ages):
+                outcome = self._outcome(leaf)
+                yield outcome if share == 1 else outcome._replace(probability=outcome.probability * share)
+
+    def _entries(self, start: Start, via: str | None, goal: Goal) -> tuple[str, ...]:
+        """Return the nodes at which the router may hand the packet in; `("",)` when routing alone decides."""
+        if not start.outside:
+            return ("",)
+        if via is not None:
+            return (via,)
+        owner = self.network.owner(goal.family, goal.address)
+        vips = self.facts.vips(format_ip(goal.family, goal.address))
+        if owner is not None or not any(vip.kind != "clusterIP" for vip in vips):
+            return ("",)
+        meaning = self.facts.meaning(*goal)
+        return tuple(name for name in self.network.facts if self._receives(name, meaning))
+
+    def _receives(self, node: str, meaning: Meaning) -> bool:
+        """Whether a load balancer sends to a node: with a Local policy only while its health check would answer 200."""
+        service = meaning.service
+        if service is None or meaning.kind != "loadBalancer" or meaning.proxied or not external_local(service):
+            return not meaning.proxied
+        return any(
+            endpoint.ready is not False and endpoint.node_name == node
+            for item in self.cluster.slices
+            if (item.namespace, item.service) == (service.namespace, service.name)
+            for endpoint in item.endpoints
+        )
+
+    def _leaves(
+        self, query: TraceQuery, start: Start, goal: Goal, entry: str, ages: Affinities | None
+    ) -> Iterator[Leaf]:
+        scene = Scene(self._detour(start), entry, ages)
+        for leaf in self._sent(query, start, goal, scene):
+            landed = self._landed(leaf)
+            for finished in with_return(self.walker, landed, scene):
+                if query.established and isinstance(finished.end, Delivered):
+                    again = scene._replace(established=finished.hops)
+                    yield from (
+                        later._replace(weight=finished.weight, back=finished.back)
+                        for later in self._sent(query, start, goal, again)
+                    )
+                else:
+                    yield finished
+
+    def _sent(self, query: TraceQuery, start: Start, goal: Goal, scene: Scene) -> list[Leaf]:
+        if start.stranger:
+            assert start.address is not None and scene.detour is not None
+            packet = self._packet(start.address[1], goal, query)
+            return self.walker.enter(start.host, scene.detour.interface, packet, scene)
+        host, source = self._client(start, goal)
+        if source is None:
+            blank = self._packet(0, goal, query)
+            return [leaf._replace(end=_without_source(leaf)) for leaf in self.walker.send(host, blank, scene)][:1]
+        return self.walker.send(host, self._packet(source, goal, query), scene)
+
+    @staticmethod
+    def _packet(source: int, goal: Goal, query: TraceQuery) -> Packet:
+        sport = query.source_port if goal.port else 0
+        return Packet(goal.family, goal.protocol, source, goal.address, sport, goal.port)
+
+    def _client(self, start: Start, goal: Goal) -> tuple[str, int | None]:
+        """Return the sending host and the source address its kernel chooses."""
+        if start.outside:
+            value = start.address[1] if start.address else USUAL_CLIENT[goal.family]
+            family = start.address[0] if start.address else goal.family
+            return f"external/{format_ip(family, value)}", value if family == goal.family else None
+        if start.address is not None:
+            return start.host, start.address[1] if start.address[0] == goal.family else None
+        machine = self.walker.machine(start.host)
+        if machine.is_local(goal.family, goal.address):
+            return start.host, goal.address
+        route = machine.route(goal.family, goal.address)
+        return start.host, None if route is None else machine.source_for(goal.family, route, goal.address)
+
+    def _detour(self, start: Start) -> Detour | None:
+        if not start.stranger:
+            return None
+        assert start.address is not None
+        family, value = start.address
+        machine = self.walker.machine(start.host)
+        route = machine.route(family, value)
+        uplink = next((i.name for i in machine.host.interfaces if i.kind == "ethernet"), "eth0")
+        own = self.network.facts[start.host].primary(family)
+        interface = uplink if route is None else route.interface
+        return Detour(family, value, start.host, interface, None if own is None else own.value)
+
+    def _landed(self, leaf: Leaf) -> Leaf:
+        """Let the last host take the packet: sockets, or a refusal."""
+        if not isinstance(leaf.end, Delivered) or not isinstance(leaf.hops[-1].passage.end, Delivered):
+            return leaf
+        landing = land(self.facts, self.network, leaf.hops[-1])
+        return leaf if isinstance(landing.end, Delivered) else leaf._replace(end=landing.end)
+
+    def _outcome(self, leaf: Leaf) -> Outcome:
+        last = leaf.hops[-1]
+        nats = [hop.passage.nat for hop in leaf.hops]
+        snat = any(nat.src is not None and nat.snat_by != "cni" for nat in nats)
+        cni = any(nat.snat_by == "cni" for nat in nats)
+        reached = self._place(last) if isinstance(last.passage.end, Delivered) else None
+        match leaf.end:
+            case Delivered():
+                code = land(self.facts, self.network, last).code if reached else "OUTSIDE"
+                return Outcome(
+                    leaf.weight, "DELIVERED", code, reached or _stranger(last), last.out.src, snat, cni,
+                    leaf.hops, leaf.back, reached,
+                )  # fmt: skip
+            case Unknown(rule, reason):
+                return Outcome(
+                    leaf.weight, "UNDETERMINED", "UNKNOWN_RULE", None, None, snat, cni, leaf.hops, leaf.back,
+                    rule=rule, detail=reason,
+                )  # fmt: skip
+            case Refused(_, rule, kind):
+                return Outcome(
+                    leaf.weight, "REFUSED", code_of(self.facts, leaf), None, None, snat, cni, leaf.hops, leaf.back,
+                    reached, rule, kind,
+                )  # fmt: skip
+            case Lost(_, rule, disposition, detail):
+                return Outcome(
+                    leaf.weight, _disposition(disposition), code_of(self.facts, leaf), None, None, snat, cni,
+                    leaf.hops, leaf.back, reached, rule, detail,
+                )  # fmt: skip
+        raise AssertionError(leaf.end)
+
+    def _place(self, hop: Hop) -> Place:
+        packet, host = hop.out, hop.machine.host
+        landing: Landing = land(self.facts, self.network, hop)
+        pod = "/".join(landing.pod) if landing.pod else None
+        return Place(packet.family, packet.dst, packet.dport, pod, host.node or None)
+
+    def _picked(self, query: TraceQuery, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+        """Keep the outcomes in which every random choice fell on the endpoint of --pick."""
+        if query.pick is None:
+            return outcomes
+        wanted = query.pick.removeprefix("pod/")
+        chosen = [outcome for outcome in outcomes if wanted in _names(outcome)]
+        total = sum((outcome.probability for outcome in chosen), Fraction(0))
+        if not total:
+            known = sorted({name for outcome in outcomes for name in _names(outcome)})
+            raise UsageError(f"--pick {query.pick}: no outcome goes there{hint(wanted, known)}: {', '.join(known)}")
+        return tuple(outcome._replace(probability=outcome.probability / total) for outcome in chosen)
+
+    def _answer(
+        self,
+        query: TraceQuery,
+        start: Start,
+        goal: Goal | None,
+        outcomes: tuple[Outcome, ...],
+        more: tuple[Note, ...],
+    ) -> Answer:
+        verdict, code = judge(outcomes)
+        meaning = Meaning() if goal is None else self.facts.meaning(*goal)
+        protocol = goal.protocol if goal else query.protocol or "tcp"
+        asked = Asked(query.source, query.target, query.via, protocol, self.mode, *self._named(start, goal), meaning.name)
+        notes = (*self.notes, *more, *self._notes(outcomes, start))
+        return Answer(
+            asked,
+            outcomes,
+            verdict,
+            code,
+            summarize(outcomes, asked),
+            tuple(dict.fromkeys(notes)),
+            hints_for(outcomes, meaning),
+        )
+
+    def _named(self, start: Start, goal: Goal | None) -> tuple[str, str]:
+        if goal is None:
+            return "", ""
+        if start.stranger or start.address:
+            assert start.address is not None
+            client = format_ip(*start.address)
+        else:
+            source = self._client(start, goal)[1]
+            client = "" if source is None else format_ip(goal.family, source)
+        return client, Place(goal.family, goal.address, goal.port).text
+
+    def _notes(self, outcomes: tuple[Outcome, ...], start: Start) -> Iterator[Note]:
+        for outcome in outcomes:
+            if not outcome.hops:
+                continue
+            for hop in (*outcome.hops, *outcome.back):
+                yield from (Note(item.code, item.text, True) for item in hop.passage.assumed)
+            if outcome.reached is not None and land(self.facts, self.network, outcome.hops[-1]).undeclared:
+                reached = outcome.reached
+                protocol = outcome.hops[-1].out.protocol
+                yield Note("PORT_NOT_DECLARED", f"pod {reached.pod} declares no port {reached.port}/{protocol}")
+        yield from not_modelled(self.cluster, outcomes, start.pod)
+
+
+def _without_source(leaf: Leaf) -> Lost:
+    return leaf.end if isinstance(leaf.end, Lost) else Lost("NO_SOURCE_ADDRESS", disposition="NO_ROUTE")
+
+
+def _stranger(hop: Hop) -> Place:
+    return Place(hop.out.family, hop.out.dst, hop.out.dport)
+
+
+def _disposition(text: str) -> Disposition:
+    return {"NO_ROUTE": "NO_ROUTE", "LOOP": "LOOP"}.get(text, "DROPPED")  # type: ignore[return-value]
+
+
+def _names(outcome: Outcome) -> tuple[str, ...]:
+    place = outcome.reached or outcome.endpoint
+    if place is None:
+        return ()
+    bare: Family = place.family
+    names = (place.text, format_ip(bare, place.address), place.pod or "")
+    return tuple(name for name in names if name)
+
+
+__all__ = ["Owner", "Tracer"]
