@@ -19,8 +19,7 @@ from netsim.notes import Note
 
 # Plugins that change no answer of this model: logging, health, metrics, reloading, and what decides where it listens.
 INERT = frozenset(
-    ("errors", "log", "health", "ready", "prometheus", "reload", "loop", "debug", "pprof", "trace", "dnstap", "root")
-    + ("metadata", "cancel", "timeouts", "multisocket", "bind", "quic", "tls")
+    "errors log health ready prometheus reload loop debug pprof trace dnstap root metadata cancel timeouts multisocket bind".split()
 )
 MODELLED = frozenset(("kubernetes", "forward", "cache", "autopath", "loadbalance"))
 # Their order around each other: the first answers first.

@@ -29,13 +29,16 @@ class Bounds(NamedTuple):
         return min(max(ttl, self.low), self.high)
 
 
+SUCCESS, DENIAL = Bounds(5, 3600), Bounds(5, 1800)
+
+
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
     """zones the cache serves; zones whose positive or negative answers are not kept; capacities in entries."""
 
     zones: tuple[str, ...] = (".",)
-    success: Bounds = Bounds(5, 3600)
-    denial: Bounds = Bounds(5, 1800)
+    success: Bounds = SUCCESS
+    denial: Bounds = DENIAL
     fail_ttl: int = FAIL_TTL
     keep_success_except: tuple[str, ...] = ()
     keep_denial_except: tuple[str, ...] = ()

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from netsim.dns.chain import Call, Plugin
-from netsim.dns.names import best_zone, fqdn, in_zone, is_reverse, labels, parse_ip, reverse_address
+from netsim.dns.names import best_zone, fqdn, host_of, in_zone, is_reverse, labels, parse_ip, reverse_address
 from netsim.dns.records import Outcome, Query, Record, Records, Reply, Unwritten
-from netsim.dns.view import NO_PORT, Found, ServiceEntry, ZoneView, host_of
+from netsim.dns.view import NO_PORT, Found, ServiceEntry, ZoneView
 
 SCHEMA_VERSION = "1.1.0"
 VERSION_TTL = 28800
@@ -63,7 +63,7 @@ def trim_zone(name: str, zone: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kubernetes:
-    """The plugin. addresses: CoreDNS' own, as in its pod's status; serial: the SOA's, unix seconds of the last change."""
+    """The plugin. addresses: CoreDNS' own, as in its pod's status; serial: the SOA's, in unix seconds."""
 
     view: ZoneView
     addresses: tuple[str, ...]
