@@ -246,8 +246,8 @@ class RedirectTarget:
         )
 
     def reads(self) -> tuple[str, ...]:
-        """Return the interface, and the port when a range may keep it."""
-        return ("in_interface", "dport") if self.ports else ("in_interface",)
+        """Return the interface, the port when a range may keep it, and `?`: the host knows its addresses."""
+        return ("?", "in_interface", "dport") if self.ports else ("?", "in_interface")
 
 
 @dataclass(frozen=True, slots=True)
