@@ -5,12 +5,17 @@ Source: kube-proxy --detect-local-mode; KEP-2450; observed on kube-proxy v1.36.2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from iptables_gen.errors import CompileError
 from iptables_gen.kubeproxy.inputs import ProxyInput
 from iptables_gen.values import Family, format_ip, parse_net
+
+_INTERFACE = re.compile(r"[^\s/\"'\\\x00-\x20\x7f]{1,15}")
+"""Names that the kernel takes (dev_valid_name) and that no rule language could misread."""
 
 MODES = ("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")
 """Values of --detect-local-mode."""
@@ -30,18 +35,26 @@ class Detector:
 
 
 def detector(proxy_input: ProxyInput) -> Detector | None:
-    """Return the detector of this family, None when the settings name nothing to detect with."""
+    """Return the detector of this family, None when the settings name nothing to detect with.
+
+    Raises:  CompileError for an interface name that is none.
+    """
     config = proxy_input.config
     match config.detect_local_mode:
         case "BridgeInterface":
-            return Detector("interface", config.bridge_interface) if config.bridge_interface else None
+            return _by_interface("interface", config.bridge_interface)
         case "InterfaceNamePrefix":
-            prefix = config.interface_name_prefix
-            return Detector("prefix", prefix) if prefix else None
+            return _by_interface("prefix", config.interface_name_prefix)
         case "NodeCIDR":
             return _by_source(proxy_input.node.pod_cidrs, proxy_input.family)
         case _:
             return _by_source(config.cluster_cidrs, proxy_input.family)
+
+
+def _by_interface(kind: Literal["interface", "prefix"], name: str) -> Detector | None:
+    if name and not _INTERFACE.fullmatch(name):
+        raise CompileError(f"{name!r} is not an interface name")
+    return Detector(kind, name) if name else None
 
 
 def _by_source(cidrs: Iterable[str], family: Family) -> Detector | None:

@@ -23,7 +23,8 @@ from iptables_gen.xtables.ir import Row
 class Sheet:
     """The restore input of one full sync.
 
-    Rows are made while they are read, each time anew (a large cluster has hundreds of thousands). Both tables' chain names and rows come in written order.
+    Rows are made while they are read, each time anew (a large cluster has hundreds of thousands). Chain names and rows
+    of both tables come in written order.
     """
 
     settings: Settings

@@ -2,8 +2,8 @@
 
 Lines have named holes. `{name}` is the service port's name inside a quoted comment, `{bare}` the same as a word of its
 own, `{chain}` the rule's chain where it is not literal, `{to}` the chain jumped to. A template's arguments are the
-holes in the order of their first appearance, then `{name}` where the save spelling quotes what restore input writes bare, and
-`{saved}` where it prints a probability with other digits.
+holes in the order of their first appearance, then `{name}` where the save spelling quotes what restore input writes
+bare, and `{saved}` where it prints a probability with other digits.
 Source: observed on kube-proxy v1.36.2.
 """
 
