@@ -77,7 +77,7 @@ def _candidate_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
 
 
 def _nginx_lines(table: NginxTable, request: Request) -> Iterator[str]:
-    server, uri = table.servers.find(request.host_name), normalize(request.path)
+    server, uri = table.find_server(request.host_name), normalize(request.path)
     if server is None or uri is None:
         return
     yield f"server      {server.host}{_server_facts(server)}"

@@ -13,10 +13,17 @@ def normalize(path: str) -> str | None:
 
     Bytes beyond ASCII are kept as Latin-1 characters, one per byte. Source: ngx_http_parse_complex_uri, merge_slashes on.
     """
+    if not path.isascii():
+        path = as_bytes(path)
     if "%" not in path and "//" not in path and "/." not in path:
         return path
     decoded = _percent_decoded(path)
     return None if decoded is None or "\0" in decoded else _resolved(decoded)
+
+
+def as_bytes(text: str) -> str:
+    """Return text as nginx sees it: the bytes of its UTF-8 form, each as one Latin-1 character."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
 def _percent_decoded(path: str) -> str | None:

@@ -10,7 +10,7 @@ from netsim.l7.ingress import Ingress
 from netsim.l7.nginx.annotations import Settings, Values, read_settings, settings_of
 from netsim.l7.nginx.decide import ACME, NginxTable
 from netsim.l7.nginx.merge import Merged, Ordered, merge, ordered_ingresses
-from netsim.l7.nginx.servers import build_servers, certificate_names, server_names
+from netsim.l7.nginx.servers import alias_patterns, build_servers, certificate_names, server_names
 from netsim.l7.nginx.upstreams import create_upstreams
 from netsim.l7.services import Services
 from netsim.l7.tls import DEFAULT_CERTIFICATE, Certificate
@@ -48,6 +48,7 @@ def build_nginx(
         redirect_code=int(code) if code in _REDIRECT_CODES else 308,
         no_redirect_paths=tuple(config.get("no-tls-redirect-locations", ACME).split(",")),
         hsts=_hsts(config),
+        alias_patterns=alias_patterns(servers),
     )
 
 

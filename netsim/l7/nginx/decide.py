@@ -19,7 +19,7 @@ from netsim.l7.notes import not_modelled
 from netsim.l7.paths import escape_uri, normalize
 from netsim.l7.pcre import compile_pattern
 from netsim.l7.request import Request
-from netsim.l7.table import HostTable
+from netsim.l7.table import HostTable, Pattern
 from netsim.l7.tls import DEFAULT_CERTIFICATE
 
 ACME: Final = "/.well-known/acme-challenge"
@@ -37,8 +37,15 @@ class NginxTable:
     default_certificate: str = DEFAULT_CERTIFICATE
     redirect_code: int = 308
     no_redirect_paths: tuple[str, ...] = (ACME,)
-    custom_errors: tuple[int, ...] = ()
     hsts: str = ""
+    alias_patterns: tuple[tuple[Pattern, Server], ...] = ()
+
+    def find_server(self, host: str) -> Server | None:
+        """Return the server of a host name: exact, wildcard, an alias that is a pattern, else the default server."""
+        server = self.servers.find(host)
+        if server is not self.servers.fallback or not self.alias_patterns:
+            return server
+        return next((found for pattern, found in self.alias_patterns if pattern.search(host)), server)
 
 
 @dataclass(slots=True)
@@ -67,7 +74,7 @@ def decide_nginx(table: NginxTable, request: Request, counters: Counters | None 
 
 
 def _decide(table: NginxTable, request: Request, counters: Counters | None) -> Decision:
-    server = table.servers.find(request.host_name) or table.servers.fallback
+    server = table.find_server(request.host_name)
     uri = normalize(request.path)
     if server is None or uri is None:
         return Decision(400, "BAD_REQUEST", why="the path is malformed")
@@ -121,8 +128,9 @@ def _in_location(
         return _slash_redirect(request, uri, matched)
     if settings.denied:
         return Decision(503, "BAD_ANNOTATION", matched=matched, why=settings.denied)
-    if settings.cors and request.method == "OPTIONS":
-        return _preflight(settings.cors, request, matched)
+    preflight = _preflight(settings.cors, request, matched) if settings.cors else None
+    if preflight is not None:
+        return preflight
     context = Context(request, uri, _location_captures(server, location, uri))
     if settings.redirect_url:
         target = expand(settings.redirect_url, context)
@@ -168,14 +176,14 @@ def _slash_redirect(request: Request, uri: str, matched: Matched | None) -> Deci
     return Decision(301, "SLASH_REDIRECT", location=target, matched=matched, why="nginx redirects to the location's trailing slash")
 
 
-def _preflight(cors: Cors, request: Request, matched: Matched | None) -> Decision:
-    headers = cors_headers(cors, request)
-    if headers:
-        headers.update({
-            "Access-Control-Allow-Methods": cors.methods,
-            "Access-Control-Allow-Headers": cors.headers,
-            "Access-Control-Max-Age": str(cors.max_age),
-        })  # fmt: skip
+def _preflight(cors: Cors, request: Request, matched: Matched | None) -> Decision | None:
+    """OPTIONS of an allowed origin is answered; that of another origin goes on to the backend."""
+    headers = cors_headers(cors, request) if request.method == "OPTIONS" else {}
+    if not headers:
+        return None
+    headers["Access-Control-Allow-Methods"] = cors.methods
+    headers["Access-Control-Allow-Headers"] = cors.headers
+    headers["Access-Control-Max-Age"] = str(cors.max_age)
     return Decision(204, "PREFLIGHT", response_headers=headers, matched=matched, why="enable-cors answers OPTIONS")
 
 
@@ -183,7 +191,7 @@ def cors_headers(cors: Cors, request: Request) -> dict[str, str]:
     """Return the Access-Control headers of an answer; {} for an origin that is not allowed."""
     origin = request.headers.get("origin", "")
     if "*" in cors.origins:
-        allowed = "*" if not (cors.credentials and origin) else origin
+        allowed = "*"
     else:
         allowed = origin if any(_origin_matches(pattern, origin) for pattern in cors.origins) else ""
     if not allowed:

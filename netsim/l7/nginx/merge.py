@@ -10,6 +10,7 @@ from netsim.l7.decision import Share
 from netsim.l7.ingress import Ingress, IngressPath
 from netsim.l7.nginx.annotations import Settings
 from netsim.l7.nginx.upstreams import DEFAULT_UPSTREAM, Affinity, Upstream, upstream_name
+from netsim.l7.paths import as_bytes
 from netsim.l7.services import Services, ready_endpoints
 
 DEFAULT_SERVER: Final = "_"
@@ -131,7 +132,7 @@ def _location(ingress: Ingress, settings: Settings, path: IngressPath) -> Locati
     if path.backend is None:
         return None
     upstream = upstream_name(ingress.namespace, path.backend)
-    text = path.path or "/"
+    text = as_bytes(path.path) or "/"
     return Location(text, path.path_type == "Exact", text, upstream, settings, ingress, path)
 
 

@@ -168,8 +168,15 @@ def server_names(servers: Iterable[Server]) -> HostTable[Server]:
         _claim(server.host, server, exact, wildcard)
     for server in listed:
         for alias in server.aliases:
-            _claim(alias, server, exact, wildcard)
+            if not alias.startswith("~"):
+                _claim(alias, server, exact, wildcard)
     return HostTable(exact, wildcard, fallback)
+
+
+def alias_patterns(servers: Iterable[Server]) -> tuple[tuple[Pattern, Server], ...]:
+    """Return the aliases that are regular expressions (`~^www[0-9]+`), in the servers' order."""
+    listed = ((compile_pattern(a.lstrip("~"), ignore_case=True), s) for s in servers for a in s.aliases if a.startswith("~"))
+    return tuple((pattern, server) for pattern, server in listed if pattern is not None)
 
 
 def _claim(name: str, server: Server, exact: dict[str, Server], wildcard: dict[str, Server]) -> None:

@@ -10,7 +10,8 @@ from typing import Final
 from netsim.l7.nginx.merge import DEFAULT_SERVER
 from netsim.l7.request import Request
 
-VARIABLE: Final = re.compile(r"\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))")
+# `$1` is one digit, whatever follows; `${1}` would be a variable of that name, which nginx does not know.
+VARIABLE: Final = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([1-9]|[A-Za-z_][A-Za-z0-9_]*))")
 
 
 @dataclass(frozen=True, slots=True)
