@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import click
+
+from netsim.cli.options import input_options
+from netsim.cli.proxy_flags import proxy_options
 
 NAME = click.argument("name")
 
@@ -71,3 +75,36 @@ def _print_rows(rows: list[Any]) -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         click.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@command.command(name="up")
+@NAME
+@click.option("--rootless", is_flag=True, help="Inside a user namespace; chosen by itself when not root.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done.")
+@input_options
+@proxy_options
+def up_command(name: str, **params: Any) -> None:
+    """Bring a cluster up: one namespace a node and pod, bridges, routes, kube-proxy's rules, small servers."""
+    from netsim.cli.proxy_flags import proxy_config
+    from netsim.cli.session import open_session
+    from netsim.cli.terminal import progress
+    from netsim.lab import holder
+    from netsim.lab.build import lab_hosts, plan_lab
+    from netsim.lab.ops import describe
+    from netsim.trace.setup import make_network
+
+    session = open_session(params)
+    config, notes = proxy_config(params, session.cluster)
+    session.note(notes)
+    network = make_network(session.cluster, config)
+    operations = plan_lab(network, lab_hosts(network))
+    if params["dry_run"]:
+        click.echo("\n".join(describe(operation) for operation in operations))
+        return
+    rootless = params["rootless"] or os.geteuid() != 0
+    inputs = tuple(os.path.abspath(path) for path in params["filenames"] if path != "-")
+    with progress(f"bringing up {name}"):
+        lab = holder.start(holder.Plan(name, operations, config.mode, rootless, inputs))
+    click.echo(
+        f"lab {name} is up: {len(lab.namespaces)} namespaces; netsim lab exec {name} pod/NS/NAME -- CMD", err=True
+    )

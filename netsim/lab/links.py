@@ -14,7 +14,7 @@ from typing import Any
 from netsim.errors import LabError
 
 RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_DELROUTE = 16, 17, 20, 24, 25
-REQUEST_ACK, CREATE_EXCL = 0x5, 0x600
+REQUEST_ACK, CREATE_EXCL, CREATE_REPLACE = 0x5, 0x600, 0x500
 NLMSG_ERROR = 2
 IFF_UP = 1
 IFA_F_NODAD = 0x2
@@ -80,7 +80,7 @@ def route(
     onlink: bool = False,
     delete: bool = False,
 ) -> bytes:
-    """Add or delete a route; `destination` is CIDR text, `0.0.0.0/0` or `::/0` for the default."""
+    """Add (or replace) or delete a route; `destination` is CIDR text, `0.0.0.0/0` or `::/0` for the default."""
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
     network, _, prefix = destination.partition("/")
@@ -95,7 +95,7 @@ def route(
         *([("RTA_GATEWAY", via)] if via else []),
         *([("RTA_OIF", index)] if index else []),
     ]
-    return _encode(message, RTM_DELROUTE if delete else RTM_NEWROUTE, 0 if delete else CREATE_EXCL)
+    return _encode(message, RTM_DELROUTE if delete else RTM_NEWROUTE, 0 if delete else CREATE_REPLACE)
 
 
 def send(messages: Sequence[bytes], what: str) -> None:
