@@ -101,6 +101,8 @@ def no_collector() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            # What is alive now lives until the process ends: a last walk over all of it would find nothing.
+            gc.freeze()
             gc.enable()
 
 
