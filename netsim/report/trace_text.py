@@ -1,8 +1,238 @@
-"""An answer as people read it: at most 25 lines, the verdict first, only the rules that matched."""
+"""An answer as people read it: at most 25 lines by default, the verdict first, only rules that did something.
+
+Forks are drawn once: what all outcomes share comes first, then one line an outcome with its weight.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
-def answer_text(answer: object, *, detail: str, back: bool, color: bool) -> str:
-    """Return the text."""
-    return f"{answer}\n"
+from iptables_gen.values import format_ip
+from netsim.errors import printable
+from netsim.packet.packet import Packet
+from netsim.report.style import paint
+from netsim.trace.answer import Answer, Outcome
+from netsim.trace.passage import Sent
+from netsim.trace.steps import Step, steps_of
+from netsim.trace.summary import reason
+from netsim.trace.walk import Hop
+
+Detail = Literal["minimal", "summary", "full"]
+MOST_LINES = 25
+MOST_BRANCHES = 6
+MOST_STEPS = 9
+
+
+def answer_text(answer: Answer, *, detail: Detail, back: bool, color: bool, replay: str = "") -> str:
+    """Return the text, ending in a line break. `replay` is the command that sends the same packet in the lab."""
+    match detail:
+        case "minimal":
+            lines = list(_minimal(answer))
+        case "full":
+            lines = list(_full(answer, back=back))
+        case "summary":
+            lines = list(_summary(answer, back=back, replay=replay))[:MOST_LINES]
+    head = paint(printable(lines[0]), answer.verdict, color=color)
+    return "\n".join((head, *(printable(line) for line in lines[1:]))) + "\n"
+
+
+def _minimal(answer: Answer) -> Iterator[str]:
+    yield f"{answer.verdict} {answer.code}"
+    for outcome in answer.outcomes:
+        yield outcome_line(outcome)
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """Return `WEIGHT DISPOSITION CODE ENDPOINT sees SOURCE` of an outcome."""
+    parts = [str(outcome.probability), outcome.disposition, outcome.code]
+    if outcome.endpoint is not None:
+        parts.append(outcome.endpoint.text)
+        if outcome.server_sees is not None:
+            parts.append(f"sees {format_ip(outcome.endpoint.family, outcome.server_sees)}")
+        parts += ["snat"] * outcome.snat + ["cniSnat"] * outcome.cni_snat
+    return " ".join(parts)
+
+
+def _heading(answer: Answer) -> Iterator[str]:
+    yield f"{answer.verdict} {answer.code}: {answer.summary}"
+    asked = answer.asked
+    client = f"{asked.source} ({asked.client})" if asked.client not in ("", asked.source) else asked.source
+    dialled = f"{asked.dialled}/{asked.protocol}" if asked.dialled else asked.protocol
+    target = dialled if asked.target in (asked.dialled, dialled) else f"{asked.target} = {dialled}"
+    via = f" via {asked.via}" if asked.via else ""
+    yield f"{client} -> {target}{via}, kube-proxy mode {asked.mode}"
+
+
+def _summary(answer: Answer, *, back: bool, replay: str) -> Iterator[str]:
+    yield from _heading(answer)
+    ways = [list(_way(outcome.hops)) for outcome in answer.outcomes]
+    shared = _common(ways)
+    yield from _clipped(ways[0][:shared], MOST_STEPS)
+    alone = len(answer.outcomes) == 1
+    if alone:
+        yield from _clipped(ways[0][shared:], MOST_STEPS)
+    else:
+        yield f"  one of {len(answer.outcomes)}:"
+    for outcome, way in list(zip(answer.outcomes, ways, strict=True))[:MOST_BRANCHES]:
+        yield _branch(outcome, () if alone else way[shared:], answer)
+    if len(answer.outcomes) > MOST_BRANCHES:
+        rest = answer.outcomes[MOST_BRANCHES:]
+        yield f"  … and {len(rest)} more, {sum(o.probability for o in rest)} together"
+    yield from _seen_by(answer.outcomes)
+    yield from _answers(answer.outcomes, back=back)
+    yield from _why_not(answer)
+    yield from (f"hint {hint.code}: {hint.text}" for hint in answer.hints)
+    if replay:
+        yield f"replay: {replay}"
+
+
+def _clipped(lines: Sequence[str], most: int) -> Iterator[str]:
+    yield from lines[:most]
+    if len(lines) > most:
+        yield f"    … {len(lines) - most} more lines with --detail full"
+
+
+def _common(ways: Sequence[Sequence[str]]) -> int:
+    """Return how many lines all ways share at their beginning."""
+    shortest = min(len(way) for way in ways)
+    return next((i for i in range(shortest) if len({way[i] for way in ways}) > 1), shortest)
+
+
+def _way(hops: Sequence[Hop]) -> Iterator[str]:
+    for number, hop in enumerate(hops, 1):
+        yield hop_line(number, hop)
+        yield from (step_line(step) for step in steps_of(hop) if telling(step))
+
+
+def hop_line(number: int, hop: Hop) -> str:
+    """Return `N NETNS in -> out` of one host."""
+    host = hop.machine.host
+    name = f"pod {'/'.join(host.pod)} on {host.node}" if host.kind == "pod" and host.pod else host.name
+    end = hop.passage.end
+    arrow = f" {hop.port} ->" if hop.port else ""
+    out = f" {end.interface}" if isinstance(end, Sent) else ""
+    return f"{number} {name}:{arrow}{out}".rstrip(":")
+
+
+def telling(step: Step) -> bool:
+    """Whether a step is worth a line by default: it changed the packet, ended it, or was made for a Service."""
+    if step.before != step.after or step.rule is None:
+        return True
+    if step.verdict.startswith(("DROP", "REJECT", "ACCEPT", "MASQUERADE", "SNAT", "DNAT", "REDIRECT")):
+        return True
+    origin = step.origin
+    return origin is not None and bool(origin.kind) and step.verdict.startswith(("JUMP", "GOTO", "goto", "jump"))
+
+
+def step_line(step: Step) -> str:
+    """Return `HOOK table CHAIN: effect  [origin]` of one step."""
+    change = difference(step.before, step.after)
+    effect = f"{step.verdict}, {change}" if change and change not in step.verdict else step.verdict
+    share = f" ({step.choice})" if step.choice != "1" else ""
+    place = f"{step.hook} {step.table} {step.chain}".strip()
+    return f"    {place}: {effect}{share}{_origin(step)}"
+
+
+def _origin(step: Step) -> str:
+    origin = step.origin
+    if origin is not None and origin.kind:
+        return f"  [{origin}]"
+    return "  [no manifest explains this rule]" if step.program == "dump" and origin is None and step.rule else ""
+
+
+def difference(before: Packet, after: Packet) -> str:
+    """Return what changed in the header, "" when nothing did."""
+    parts = []
+    if (before.dst, before.dport) != (after.dst, after.dport):
+        parts.append(f"{before.destination_text} => {after.destination_text}")
+    if before.src != after.src or before.sport != after.sport:
+        parts.append(f"source {format_ip(before.family, before.src)} => {format_ip(after.family, after.src)}")
+    return ", ".join(parts)
+
+
+def _branch(outcome: Outcome, own: Iterable[str], answer: Answer) -> str:
+    place = outcome.endpoint or outcome.reached
+    where = ""
+    if place is not None:
+        owner = " on ".join(part for part in (place.pod, place.node) if part)
+        where = f" {place.text}" + (f" ({owner})" if owner else "")
+    forks = [line.strip() for line in own if "DNAT" in line or "dnat" in line]
+    rule = f"  by {forks[0].split(':')[0].split()[-1]}" if forks else ""
+    failed = "" if outcome.disposition == "DELIVERED" else f" {outcome.code}: {reason(outcome, answer.asked)}"
+    return f"  {outcome.probability!s:>5} {outcome.disposition}{where}{rule}{failed}"
+
+
+def _seen_by(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Say which source the servers see, and why."""
+    found: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.endpoint is not None and outcome.server_sees is not None:
+            line = f"server sees {format_ip(outcome.endpoint.family, outcome.server_sees)}: {source_reason(outcome)}"
+            found.setdefault(line, []).append(outcome.endpoint.text)
+    for line, places in list(found.items())[:4]:
+        yield line if len(found) == 1 else f"{line} (at {', '.join(places[:3])}{' …' if len(places) > 3 else ''})"
+
+
+def source_reason(outcome: Outcome) -> str:
+    """Return why the server sees the source it sees."""
+    marked, translated = None, None
+    for hop in outcome.hops:
+        for step in steps_of(hop):
+            if step.before.mark != step.after.mark and step.after.mark:
+                marked = step
+            if step.before.ct_snat != step.after.ct_snat:
+                translated = step, hop
+    if translated is None:
+        if marked is not None:
+            return f"the client's own; marked by {marked.chain}, but delivery on the node skips POSTROUTING"
+        return "the client's own, no rule translates it"
+    step, hop = translated
+    if step.chain.startswith("CNI-") or outcome.cni_snat:
+        return f"the CNI of {hop.machine.name} masquerades what leaves the cluster"
+    return f"{step.chain} masquerades on {hop.machine.name}" + (f", marked by {marked.chain}" if marked else "")
+
+
+def _answers(outcomes: Sequence[Outcome], *, back: bool) -> Iterator[str]:
+    """Say how the answers come back."""
+    found: dict[str, None] = {}
+    for outcome in outcomes:
+        if outcome.back and (back or outcome.code == "ASYMMETRIC_RETURN"):
+            names = " -> ".join(hop.machine.name for hop in outcome.back)
+            undone = [hop.machine.name for hop in outcome.back if hop.packet.header != hop.out.header]
+            what = "lost" if outcome.code == "ASYMMETRIC_RETURN" else "comes back"
+            found[f"answer {what}: {names}" + (f", translated back on {', '.join(undone)}" if undone else "")] = None
+    yield from list(found)[:3]
+
+
+def _why_not(answer: Answer) -> Iterator[str]:
+    """Name the rule that decided each failure."""
+    found: dict[str, None] = {}
+    for outcome in answer.outcomes:
+        if outcome.rule is not None:
+            origin = outcome.rule.origin
+            where = f"  [{origin}]" if origin is not None and origin.kind else ""
+            found[f"because of {outcome.rule.table} {outcome.rule.text}{where}"] = None
+    yield from list(found)[:3]
+
+
+def _full(answer: Answer, *, back: bool) -> Iterator[str]:
+    yield from _heading(answer)
+    for outcome in answer.outcomes:
+        yield f"outcome {outcome_line(outcome)}"
+        yield from _whole_way(outcome.hops)
+        if back and outcome.back:
+            yield "  answer"
+            yield from _whole_way(outcome.back)
+        if outcome.endpoint is not None:
+            yield f"  server sees its client because: {source_reason(outcome)}"
+    yield from _why_not(answer)
+    yield from (f"hint {hint.code}: {hint.text}" for hint in answer.hints)
+
+
+def _whole_way(hops: Sequence[Hop]) -> Iterator[str]:
+    for number, hop in enumerate(hops, 1):
+        yield f"  {hop_line(number, hop)}"
+        for step in steps_of(hop, full=True):
+            yield f"  {step_line(step)}"
+            yield f"          {step.text if step.rule is None else step.rule.text}"

@@ -81,7 +81,8 @@ def _tracked(hops: tuple[Hop, ...], machine: Machine, packet: Packet, state: str
     if hop is not None:
         nat = hop.passage.nat
         known = hop.packet.reversed()
-        return Arrival("", known=known, state=state, dnat=nat.dnat, snat=nat.src is not None)
+        translated, first = (nat.dnat, nat.src is not None), hop.packet.header
+        return Arrival("", False, False, known, state, *translated, first, True)
     # A TCP SYN-ACK or RST without a connection is INVALID, so is an ICMP error; a datagram starts a new connection.
     fresh = packet.protocol == "udp" and state != "RELATED"
     return Arrival("", state="NEW" if fresh or not machine.has_programs else "INVALID")

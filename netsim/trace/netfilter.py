@@ -55,7 +55,8 @@ class Strand(NamedTuple):
     remembers: tuple[Remember, ...] = ()
     assumed: tuple[Assumed, ...] = ()
     ended: End | None = None
-    sent_by_ipvs: bool = False
+    taken_at: int = -1
+    """Position of the base chain at which IPVS took the packet; -1 when it did not."""
 
 
 class Run(NamedTuple):
@@ -68,14 +69,16 @@ class Run(NamedTuple):
     next_hop: int = 0
 
 
-def run_hook(run: Run, hook: Hook, strand: Strand) -> list[Strand]:
-    """Run every base chain at a hook; strands that ended keep their `ended`."""
+def run_hook(run: Run, hook: Hook, strand: Strand, start: int = 0) -> list[Strand]:
+    """Run the base chains at a hook, from a position on; strands that ended keep their `ended`."""
     strands = [strand]
     pending = run.undo is not None
-    for entry in run.machine.entries(hook, strand.packet.family):
+    entries = run.machine.entries(hook, strand.packet.family)
+    for position in range(start, len(entries)):
+        entry = entries[position]
         if pending and entry.entry.priority >= NAT_PRIORITY[hook]:
             strands, pending = [_undone(run, hook, item) for item in strands], False
-        strands = [after for item in strands for after in _through(run, hook, entry, item)]
+        strands = [after for item in strands for after in _through(run, hook, position, entry, item)]
     return [_undone(run, hook, item) for item in strands] if pending else strands
 
 
@@ -105,13 +108,14 @@ def _difference(before: Packet, after: Packet) -> str:
     return ", ".join(parts)
 
 
-def _through(run: Run, hook: Hook, entry: Entry, strand: Strand) -> Iterator[Strand]:
+def _through(run: Run, hook: Hook, position: int, entry: Entry, strand: Strand) -> Iterator[Strand]:
     """Yield the strands that come out of one base chain."""
-    if strand.ended is not None or strand.sent_by_ipvs or _skipped(entry, strand, run):
+    if strand.ended is not None or strand.taken_at >= 0 or _skipped(entry, strand, run):
         yield strand
         return
     for path in entry.entry.run(strand.packet, run.view):
-        yield _taken(run, hook, entry, strand, path)
+        after = _taken(run, hook, entry, strand, path)
+        yield after._replace(taken_at=position) if isinstance(path.verdict, IpvsSend) else after
 
 
 def _skipped(entry: Entry, strand: Strand, run: Run) -> bool:
@@ -208,7 +212,7 @@ def _judged(strand: Strand, path: Path) -> Strand:
         case IpvsSend(address, port):
             packet = strand.packet.towards(address, port).by_ipvs()
             nat = strand.nat._replace(dst=address, dport=port)
-            return strand._replace(packet=packet, nat=nat, sent_by_ipvs=True)
+            return strand._replace(packet=packet, nat=nat)
         case IpvsNoServer():
             return strand._replace(ended=Refused("NO_ENDPOINTS", _last_rule(path)))
         case _:

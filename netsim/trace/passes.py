@@ -40,6 +40,12 @@ class Arrival(NamedTuple):
     state: str = "NEW"
     dnat: bool = False
     snat: bool = False
+    original: tuple[int, int, int, int] | None = None
+    reply: bool = False
+
+    def seen(self, packet: Packet) -> Packet:
+        """Return the packet with what connection tracking makes of it."""
+        return packet.tracked(self.state, self.dnat, self.snat, self.original, self.reply)
 
 
 class Detour(NamedTuple):
@@ -66,7 +72,7 @@ def receive(
     if arrival.framed and not machine.sysctl(BRIDGE_CALLS[packet.family]):
         return [Passage(ONE, Sent(arrival.interface, None, True), out_interface=arrival.interface, tracked=False)]
     run = Run(machine, view or machine, arrival.known)
-    seen = packet.at(arrival.interface, "").tracked(arrival.state, arrival.dnat, arrival.snat)
+    seen = arrival.seen(packet.at(arrival.interface, ""))
     calls = on_bridge and machine.sysctl(BRIDGE_CALLS[packet.family])
     return [
         _passage(done)
@@ -145,22 +151,25 @@ def _deliver(run: Run, strand: Strand, detour: Detour | None) -> Iterator[Strand
     for item in run_hook(run, Hook.INPUT, strand):
         if item.ended is not None:
             yield item
-        elif not item.sent_by_ipvs or run.machine.is_local(item.packet.family, item.packet.dst):
+        elif item.taken_at < 0:
             yield item._replace(ended=Delivered())
+        elif run.machine.is_local(item.packet.family, item.packet.dst):
+            rest = run_hook(run, Hook.INPUT, item._replace(taken_at=-1), item.taken_at + 1)
+            yield from (last if last.ended is not None else last._replace(ended=Delivered()) for last in rest)
         else:
             yield from _ipvs_send(run, item, detour)
 
 
 def _ipvs_send(run: Run, strand: Strand, detour: Detour | None) -> Iterator[Strand]:
-    """IPVS hands its packet to LOCAL_OUT, from where it goes on as if the host had sent it."""
+    """IPVS hands its packet to all of LOCAL_OUT, as if the host had sent it (ip_vs_nat_send_or_cont())."""
     route = find_route(run.machine, strand.packet, detour)
     if route is None or route.blackhole:
         yield strand._replace(ended=Lost("NO_ROUTE", disposition="NO_ROUTE"))
         return
-    asked = strand._replace(
-        packet=strand.packet.at("", route.interface), asked=strand.asked | {"dst-done"}, sent_by_ipvs=False
+    again = strand._replace(
+        packet=strand.packet.at("", route.interface), asked=strand.asked | {"dst-done"}, taken_at=-1
     )
-    for item in run_hook(run, Hook.OUTPUT, asked):
+    for item in run_hook(run, Hook.OUTPUT, _routed(again, Hook.OUTPUT, route, "rerouted")):
         yield from _leave(run, item, route, bridged=False)
 
 
@@ -201,7 +210,7 @@ def emit(
     first = _output_route(machine, packet, detour)
     if isinstance(first, Lost):
         return [Passage(ONE, first)]
-    seen = packet.at("", first.interface).tracked(arrival.state, arrival.dnat, arrival.snat)
+    seen = arrival.seen(packet.at("", first.interface))
     start = _routed(Strand(ONE, seen), Hook.OUTPUT, first)
     return [
         _passage(done)
@@ -225,7 +234,9 @@ def _after_output(
     if strand.ended is not None:
         return [strand]
     packet, route = strand.packet, first
-    if packet.dst != sent.dst or packet.mark != sent.mark or strand.sent_by_ipvs:
+    if strand.taken_at >= 0:
+        return _after_ipvs(run, strand, detour)
+    if packet.dst != sent.dst or packet.mark != sent.mark:
         again = _output_route(run.machine, packet, detour)
         if isinstance(again, Lost):
             return [strand._replace(ended=again)]
@@ -234,10 +245,20 @@ def _after_output(
             strand = _routed(strand, Hook.OUTPUT, route, "rerouted")
     if _loopback_escapes(run.machine, packet, route):
         return [strand._replace(ended=Lost("MARTIAN_SOURCE"))]
-    strand = strand._replace(sent_by_ipvs=False)
     if route.interface == "lo":
         return _through_loopback(run, strand, route)
     return _leave(run, strand, route, bridged=False)
+
+
+def _after_ipvs(run: Run, strand: Strand, detour: Detour | None) -> Iterator[Strand]:
+    """IPVS took a process' packet: to a server on this host it goes on where it was, else through LOCAL_OUT again."""
+    if not run.machine.is_local(strand.packet.family, strand.packet.dst):
+        yield from _ipvs_send(run, strand, detour)
+        return
+    route = Route(strand.packet.family, strand.packet.dst, 0, "lo")
+    rest = strand._replace(packet=strand.packet.at("", "lo"), taken_at=-1)
+    for item in run_hook(run, Hook.OUTPUT, rest, strand.taken_at + 1):
+        yield from [item] if item.ended is not None else _through_loopback(run, item, route)
 
 
 def _loopback_escapes(machine: Machine, packet: Packet, route: Route) -> bool:

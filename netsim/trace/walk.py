@@ -179,5 +179,6 @@ def _known(established: tuple[Hop, ...], machine: Machine, packet: Packet) -> Ar
     for hop in established:
         if hop.machine is machine and hop.packet.header == header:
             nat = hop.passage.nat
-            return Arrival("", known=hop.out, state="ESTABLISHED", dnat=nat.dnat, snat=nat.src is not None)
+            translated = (nat.dnat, nat.src is not None)
+            return Arrival("", False, False, hop.out, "ESTABLISHED", *translated, hop.packet.header)
     return None

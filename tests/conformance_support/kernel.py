@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from conformance_support.flows import ROOT
+from netsim.trace.answer import Answer, Outcome
+from netsim.trace.query import TraceQuery
+from netsim.trace.sequence import Sequence
+from netsim.trace.tracer import Tracer
 
 SILENT = {"DROPPED", "NO_ROUTE"}
 
@@ -64,3 +68,31 @@ def _endpoint_differences(row: dict[str, Any], outcomes: list[dict[str, Any]]) -
 def place_text(place: dict[str, Any]) -> str:
     ip = place["ip"]
     return f"[{ip}]:{place['port']}" if ":" in ip else f"{ip}:{place['port']}"
+
+
+def sequence_differences(tracer: Tracer, rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield where connections one after another go elsewhere than recorded; affinity lives on through the file."""
+    sequence = Sequence(tracer)
+    for row in rows:
+        query = TraceQuery(row["from"], row["to"], row["via"], row["protocol"])
+        # Groups of three connections, so many seconds apart, where pauses were made.
+        pause = row.get("pauseSeconds", 0)
+        for number, recorded in enumerate(row["sequence"]):
+            if pause and number and number % 3 == 0:
+                sequence.wait(pause)
+            answer, _ = sequence.connect(query, lambda found, wanted=recorded: _choose(found, wanted))
+            known = {_endpoint_of(outcome) for outcome in answer.outcomes}
+            if recorded not in known:
+                yield f"{row['id']} #{number}: {recorded} is not among {sorted(known)}"
+            elif number and not pause and row["sticky"] and len(known) > 1:
+                yield f"{row['id']} #{number}: not sticky, {sorted(known)} are possible"
+
+
+def _choose(answer: Answer, recorded: str) -> Outcome:
+    found = [outcome for outcome in answer.outcomes if _endpoint_of(outcome) == recorded]
+    return (found or list(answer.outcomes))[0]
+
+
+def _endpoint_of(outcome: Outcome) -> str:
+    # The recorder writes ERR for a connection that failed.
+    return outcome.endpoint.text if outcome.endpoint else "ERR"

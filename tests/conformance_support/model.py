@@ -41,3 +41,7 @@ def flag_values(flags: Iterable[str]) -> dict[str, object]:
 def manifests_of(case: Path) -> tuple[str, ...]:
     single = case / "cluster.yaml"
     return (str(single),) if single.exists() else (str(case / "manifests"),)
+
+
+def flags_for(case: Path, mode: str) -> tuple[str, ...]:
+    return (*(case / "flags").read_text().split(), f"--proxy-mode={mode}")
