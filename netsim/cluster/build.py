@@ -7,25 +7,26 @@ name the later replaces the earlier, as `kubectl apply` does.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from netsim.cluster import mirror
-from netsim.cluster.allocate import ip_number, pick_pod_ip
 from netsim.cluster.collector import paused_collector
 from netsim.cluster.endpointslices import Maker, PodIndex, derive, has_selector
 from netsim.cluster.hints import hint_nodes
 from netsim.cluster.model import Cluster, EndpointSlice, Labels, Node, Pod, Service
 from netsim.cluster.nodes import plan_nodes
 from netsim.cluster.options import BuildOptions
-from netsim.cluster.pods import read_pod
+from netsim.cluster.podplan import Setting, plan_pods
+from netsim.cluster.pods import pod_ips
 from netsim.cluster.ranges import Kubeadm, Ranges, plan_ranges, read_kubeadm
-from netsim.cluster.read import canonical_ip, family_of, labels_of, metadata_of, spec_of, text
+from netsim.cluster.read import dig, family_of, labels_of, mapping, metadata_of, spec_of, status_of, text
 from netsim.cluster.scope import named
 from netsim.cluster.service_allocation import allocate
 from netsim.cluster.services import read_service
 from netsim.cluster.slices import CONTROLLER, MANAGED_BY, MIRRORING, read_slice
+from netsim.cluster.what_if import check_names, named_pods, rewritten
+from netsim.cluster.workloads import CONTROLLERS
 from netsim.manifests.objects import Manifest
 from netsim.notes import Note
 
@@ -45,35 +46,55 @@ Key = tuple[str, str]
 
 
 def build(manifests: Sequence[Manifest], options: BuildOptions) -> Cluster:
-    """Return the cluster that these objects describe; never raises for what they contain."""
+    """Return the cluster that these objects describe; raises UsageError for a what-if about a pod that is not there."""
     with paused_collector():
-        return _build(named(manifests, options.default_namespace))
+        return _build(named(manifests, options.default_namespace), options)
 
 
-def _build(manifests: Sequence[Manifest]) -> Cluster:
+def _build(manifests: Sequence[Manifest], options: BuildOptions) -> Cluster:
     kinds, others, notes = sort_by_kind(manifests)
     kubeadm = read_kubeadm(others)
     given_slices = [read_slice(manifest) for manifest in kinds["EndpointSlice"]]
-    given_pods = [read_pod(manifest) for manifest in kinds["Pod"]]
-    used = partial(_used_ips, given_pods, given_slices)
-    plan = plan_nodes(kinds["Node"], partial(_node_names, given_pods, given_slices), used)
+    used = partial(_used_ips, kinds["Pod"], given_slices)
+    plan = plan_nodes(kinds["Node"], partial(_node_names, kinds["Pod"], others, given_slices), used)
     ranges = plan_ranges(kinds["ServiceCIDR"], kubeadm, needed=any(map(_lacks_cluster_ip, kinds["Service"])))
     services = _services(kinds["Service"], ranges)
-    pods = place_pods(given_pods, plan.nodes, used)
-    derived = derive_slices(services, pods, plan.nodes, given_slices, kinds["Endpoints"])
+    namespaces = _namespaces(kinds, others)
+    planned = plan_pods(kinds["Pod"], Setting(plan.nodes, not kinds["Node"], namespaces, others, options, used))
+    slices = _slices(services, planned.pods, plan.nodes, given_slices, kinds["Endpoints"], options)
+    told = (*notes, *plan.notes, *ranges.notes, *planned.notes, *_mirror_notes(kinds["Endpoints"]))
     return Cluster(
         nodes=plan.nodes,
-        namespaces=_namespaces(kinds, others),
-        pods=tuple(pods),
+        namespaces=namespaces,
+        pods=planned.pods,
         services=services,
-        slices=_sorted_slices([*given_slices, *derived]),
+        slices=slices,
         service_cidrs=ranges.service_cidrs,
         assumed_service_cidrs=ranges.assumed_service_cidrs,
         cluster_cidrs=_cluster_cidrs(kubeadm, plan.nodes),
         cluster_domain=kubeadm.domain or "cluster.local",
-        objects=_kept(others, kinds),
-        notes=tuple(dict.fromkeys((*notes, *plan.notes, *ranges.notes, *_mirror_notes(kinds["Endpoints"])))),
+        objects=_kept(others, kinds, planned.objects),
+        notes=tuple(dict.fromkeys(told)),
     )
+
+
+def _slices(
+    services: Sequence[Service],
+    pods: Sequence[Pod],
+    nodes: Sequence[Node],
+    given: Sequence[EndpointSlice],
+    endpoints: Sequence[Manifest],
+    options: BuildOptions,
+) -> tuple[EndpointSlice, ...]:
+    """Return given and derived slices; what-ifs change the given ones too."""
+    if named_pods(options):
+        by_name = {(pod.namespace, pod.name): pod for pod in pods}
+        targets = {
+            f"{e.target_namespace}/{e.target_name}" for s in given for e in s.endpoints if e.target_kind == "Pod"
+        }
+        check_names(options, {*map("/".join, by_name), *targets})
+        given = rewritten(given, by_name, {(s.namespace, s.name): s for s in services}, options)
+    return _sorted_slices([*given, *derive_slices(services, pods, nodes, given, endpoints)])
 
 
 def sort_by_kind(
@@ -106,21 +127,31 @@ def _duplicate(manifest: Manifest, earlier: Manifest) -> Note:
     )
 
 
-def _kept(others: Mapping[str, tuple[Manifest, ...]], kinds: Kinds) -> dict[str, tuple[Manifest, ...]]:
-    """Return what `objects` holds: every kind the model does not read, and the Endpoints as they were given."""
+def _kept(
+    others: Mapping[str, tuple[Manifest, ...]], kinds: Kinds, made: Mapping[str, tuple[Manifest, ...]]
+) -> dict[str, tuple[Manifest, ...]]:
+    """Return what `objects` holds: every kind the model does not read, some that it does, and what controllers made."""
     kept = dict(others)
     for kind in ("Endpoints", "ServiceCIDR", "Namespace"):
         if kinds.get(kind):
             kept[kind] = (*kinds[kind], *others.get(kind, ()))
+    for kind, listed in made.items():
+        given = kept.get(kind, ())
+        known = {(m.namespace, m.name) for m in given}
+        kept[kind] = (*given, *(m for m in listed if (m.namespace, m.name) not in known))
     return dict(sorted(kept.items()))
 
 
-def _node_names(pods: Iterable[Pod], slices: Iterable[EndpointSlice]) -> set[str]:
-    return {pod.node_name for pod in pods} | {e.node_name or "" for item in slices for e in item.endpoints}
+def _node_names(pods: Iterable[Manifest], others: Kinds, slices: Iterable[EndpointSlice]) -> set[str]:
+    """Return the nodes that pods, pod templates and slices name."""
+    specs = [spec_of(pod) for pod in pods]
+    specs += [mapping(dig(spec_of(m), "template", "spec")) for kind in CONTROLLERS for m in others.get(kind, ())]
+    names = {text(spec.get("nodeName")) for spec in specs}
+    return names | {e.node_name or "" for item in slices for e in item.endpoints}
 
 
-def _used_ips(pods: Iterable[Pod], slices: Iterable[EndpointSlice]) -> set[str]:
-    used = {ip for pod in pods for ip in pod.ips}
+def _used_ips(pods: Iterable[Manifest], slices: Iterable[EndpointSlice]) -> set[str]:
+    used = {ip for pod in pods for ip in pod_ips(status_of(pod))}
     for item in slices:
         for endpoint in item.endpoints:
             used.update(endpoint.addresses)
@@ -135,39 +166,6 @@ def _lacks_cluster_ip(manifest: Manifest) -> bool:
 def _services(manifests: Sequence[Manifest], ranges: Ranges) -> tuple[Service, ...]:
     families = tuple(dict.fromkeys(map(family_of, ranges.allocation)))
     return allocate([read_service(manifest, families) for manifest in manifests], ranges.allocation)
-
-
-def place_pods(pods: Sequence[Pod], nodes: Sequence[Node], used: Callable[[], Iterable[str]]) -> list[Pod]:
-    """Return pods with a node and addresses where a pod without status lacks them."""
-    if not any(_unplaced(pod) for pod in pods):
-        return list(pods)
-    by_name = {node.name: node for node in nodes}
-    taken = {ip_number(ip) for ip in used() if canonical_ip(ip)}
-    taken |= {ip_number(ip) for node in nodes for ip in (*node.internal_ips, *node.external_ips)}
-    return [_place(pod, by_name, taken) if _unplaced(pod) else pod for pod in pods]
-
-
-def _unplaced(pod: Pod) -> bool:
-    return not pod.ips and pod.phase == "Running" and not (pod.source and pod.source.data.get("status"))
-
-
-def _place(pod: Pod, nodes: Mapping[str, Node], taken: set[int]) -> Pod:
-    node = nodes.get(pod.node_name) if pod.node_name else next(iter(nodes.values()), None)
-    if node is None:
-        why = f"node {pod.node_name} does not exist"
-        return replace(pod, ready=False, phase="Pending", why_not_ready=why)
-    if pod.host_network:
-        return replace(pod, node_name=node.name, ips=_one_per_family(node.internal_ips))
-    ips = [pick_pod_ip(cidr, taken, "pod", pod.namespace, pod.name) for cidr in _one_per_family(node.pod_cidrs)]
-    taken.update(ip_number(ip) for ip in ips if ip)
-    return replace(pod, node_name=node.name, ips=tuple(filter(None, ips)))
-
-
-def _one_per_family(addresses: Iterable[str]) -> tuple[str, ...]:
-    found: dict[str, str] = {}
-    for address in addresses:
-        found.setdefault(family_of(address), address)
-    return tuple(found.values())
 
 
 def derive_slices(

@@ -46,7 +46,7 @@ def read_node(manifest: Manifest) -> Node:
     pod_cidrs = texts(spec.get("podCIDRs")) or (text(spec.get("podCIDR")),)
     return Node(
         name=manifest.name,
-        labels=labels_of(metadata.get("labels")),
+        labels=_node_labels(manifest, labels_of(metadata.get("labels"))),
         annotations=annotations,
         internal_ips=canonical_ips(address for kind, address in addresses if kind == "InternalIP"),
         external_ips=canonical_ips(address for kind, address in addresses if kind == "ExternalIP"),
@@ -57,6 +57,16 @@ def read_node(manifest: Manifest) -> Node:
         ready=_is_ready(status),
         source=manifest,
     )
+
+
+def _node_labels(manifest: Manifest, given: Mapping[str, str]) -> Mapping[str, str]:
+    """Return a node's labels; a hand-written one gets those that its kubelet would set."""
+    return given if manifest.stored else {**kubelet_labels(manifest.name), **given}
+
+
+def kubelet_labels(name: str) -> dict[str, str]:
+    """Return the labels that every kubelet sets on its node."""
+    return {"kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
 
 
 def _taint(item: Mapping[str, object]) -> Taint:
@@ -95,7 +105,7 @@ def plan_nodes(
     notes: list[Note] = []
     if not given:
         names = sorted(used_names() - {""}) or list(ASSUMED_NODES)
-        given = {name: Node(name, {"kubernetes.io/hostname": name}) for name in names}
+        given = {name: Node(name, kubelet_labels(name)) for name in names}
         notes.append(Note("ASSUMED_NODES", f"no Node in the input: assuming {', '.join(names)}"))
     nodes = [given[name] for name in sorted(given)]
     nodes, addressed = _with_addresses(nodes, used_ips)
