@@ -18,7 +18,17 @@ from typing import Final, assert_never
 
 from netsim.cluster.model import Cluster
 from netsim.errors import UsageError
-from netsim.l7.classes import Handling, Ownership, apisix_handling, nginx_handling, ownership, spec_handling
+from netsim.l7.apisix.decide import ApisixTable, build_apisix, decide_apisix
+from netsim.l7.apisix.routes import apisix_routes, ingress_routes
+from netsim.l7.classes import (
+    Handling,
+    Ownership,
+    apisix_class,
+    apisix_handling,
+    nginx_handling,
+    ownership,
+    spec_handling,
+)
 from netsim.l7.controller import (
     APISIX_CONTROLLER,
     DIALECTS,
@@ -28,7 +38,7 @@ from netsim.l7.controller import (
     nginx_workloads,
 )
 from netsim.l7.decision import Decision
-from netsim.l7.ingress import Ingress, IngressClass, ingress_classes, ingresses
+from netsim.l7.ingress import Ingress, IngressClass, ingress_classes, ingresses, mapping
 from netsim.l7.nginx.build import build_nginx
 from netsim.l7.nginx.decide import Counters, NginxTable, decide_nginx
 from netsim.l7.request import Request
@@ -53,7 +63,7 @@ class RouteOptions:
     resolve: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-Table = SpecTable | NginxTable
+Table = SpecTable | NginxTable | ApisixTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +152,8 @@ def _build(dialect: str, inputs: Inputs) -> Router:
             return _spec_router(inputs, controller, owned)
         case "ingress-nginx":
             return _nginx_router(inputs, controller, owned)
+        case "apisix":
+            return _apisix_router(inputs, controller, owned)
         case _:
             raise UsageError(f"dialect {dialect!r} is not available")
 
@@ -160,6 +172,31 @@ def _nginx_router(inputs: Inputs, controller: Controller, owned: Ownership) -> R
     table = build_nginx(handled, inputs.services, inputs.certificates, controller)
     name = inputs.options.class_name or _class_names(handlings) or controller.flag("ingress-class", "nginx")
     return Router("ingress-nginx", name, controller, table, owned, handlings, handled, inputs.ingresses, _notes(controller, owned))
+
+
+def _apisix_router(inputs: Inputs, controller: Controller, owned: Ownership) -> Router:
+    handlings = {found.key: apisix_handling(found, inputs.classes, owned) for found in inputs.ingresses}
+    handled = _handled(inputs, handlings)
+    routes = [route for found in handled for route in ingress_routes(found, inputs.services)]
+    for manifest in inputs.cluster.objects.get("ApisixRoute", ()):
+        name = mapping(manifest.data.get("spec")).get("ingressClassName")
+        if apisix_class(name if isinstance(name, str) else None, inputs.classes, owned).handled:
+            routes += apisix_routes(manifest, inputs.services)
+    table = build_apisix(routes, _apisix_certificates(handled, inputs.certificates))
+    name = inputs.options.class_name or _class_names(handlings) or "apisix"
+    return Router("apisix", name, controller, table, owned, handlings, handled, inputs.ingresses, _notes(controller, owned))
+
+
+def _apisix_certificates(handled: Iterable[Ingress], certificates: Mapping[str, Certificate]) -> dict[str, str]:
+    """Secrets by server name: the hosts of each tls section, else those of its certificate."""
+    found: dict[str, str] = {}
+    for ingress in handled:
+        for entry in ingress.tls:
+            certificate = certificates.get(f"{ingress.namespace}/{entry.secret}")
+            if certificate is not None:
+                for host in entry.hosts or certificate.names:
+                    found.setdefault(host.lower(), certificate.secret)
+    return found
 
 
 def _handled(inputs: Inputs, handlings: Mapping[str, Handling]) -> tuple[Ingress, ...]:
@@ -197,6 +234,8 @@ def _decision(router: Router, request: Request, counters: Counters | None) -> De
             decision = decide_spec(table, request)
         case NginxTable():
             decision = decide_nginx(table, request, counters)
+        case ApisixTable():
+            decision = decide_apisix(table, request)
         case _:
             assert_never(table)
     return replace(decision, handled_by=router.name)

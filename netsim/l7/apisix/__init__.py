@@ -1,0 +1,1 @@
+"""APISIX with its ingress controller: Ingress and ApisixRoute translated to routes of its radix tree."""
