@@ -16,6 +16,7 @@ from netsim.cli.terminal import show_notes
 from netsim.errors import NetsimError, UsageError
 from netsim.notes import Note
 
+_FAILURE = frozenset(("id", "error"))
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
@@ -31,7 +32,7 @@ def answer_queries(source: str, answer: Answer, known: frozenset[str], *, quiet:
                 query = _parsed(line)
                 unknown.update(query.keys() - known - {"id", ""} if isinstance(query, dict) else ())
                 result = _answered(query, answer)
-                failed = failed or "error" in result
+                failed = failed or result.keys() == _FAILURE
                 sys.stdout.buffer.write(orjson.dumps(result) + b"\n")
     sys.stdout.buffer.flush()
     if unknown:

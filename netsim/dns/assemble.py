@@ -19,7 +19,25 @@ from netsim.notes import Note
 
 # Plugins that change no answer of this model: logging, health, metrics, reloading, and what decides where it listens.
 INERT = frozenset(
-    "errors log health ready prometheus reload loop debug pprof trace dnstap root metadata cancel timeouts multisocket bind".split()
+    (
+        "errors",
+        "log",
+        "health",
+        "ready",
+        "prometheus",
+        "reload",
+        "loop",
+        "debug",
+        "pprof",
+        "trace",
+        "dnstap",
+        "root",
+        "metadata",
+        "cancel",
+        "timeouts",
+        "multisocket",
+        "bind",
+    )
 )
 MODELLED = frozenset(("kubernetes", "forward", "cache", "autopath", "loadbalance"))
 # Their order around each other: the first answers first.

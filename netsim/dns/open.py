@@ -71,7 +71,7 @@ class ClusterDns:
         return 0 if self.place(server) == "coredns" else 1
 
     def place(self, server: str) -> str:
-        """Return what stands at an address: coredns, refused (loopback, known pods), silent (unused ClusterIP), upstream."""
+        """Return what stands at an address: coredns, refused (loopback, a pod), silent (unused ClusterIP), upstream."""
         given = dict(self.servers).get(server)
         if given:
             return given
@@ -136,8 +136,10 @@ def dns_service(cluster: Cluster) -> Service | None:
 
 
 def _synced(cluster: Cluster) -> bool:
-    """Whether CoreDNS reached the API server: an API server that answers has at least default/kubernetes, so an input of
-    stored Namespaces and nothing else describes one that did not."""
+    """Whether CoreDNS reached the API server.
+
+    One that answers has at least default/kubernetes, so an input of Namespaces and nothing else is one that did not.
+    """
     if any(kind != "Namespace" for kind in cluster.objects) or cluster.services or cluster.pods or cluster.slices:
         return True
     return not cluster.objects.get("Namespace")
@@ -158,12 +160,10 @@ def _corefile(cluster: Cluster, options: DnsOptions, domain: str) -> tuple[str, 
 def _assumptions(has_ips: bool, has_service: bool, kubelet: Kubelet, synced: bool) -> list[Note]:
     notes = []
     if not synced:
-        text_ = "the input has Namespaces and nothing else, not even Service default/kubernetes: taken as an API server that "
-        notes.append(Note("API_NOT_SYNCED", text_ + "CoreDNS never reached (--api-server up says otherwise)"))
+        text_ = "only Namespaces in the input, not even Service default/kubernetes: as if "
+        notes.append(Note("API_NOT_SYNCED", text_ + "CoreDNS never reached the API server (--api-server up)"))
     if not has_ips:
-        text_ = (
-            f"no ready pod labelled k8s-app=kube-dns in kube-system: CoreDNS is at {DEFAULT_COREDNS_IP} (--coredns-ip)"
-        )
+        text_ = f"no ready pod with k8s-app=kube-dns in kube-system: CoreDNS is at {DEFAULT_COREDNS_IP} (--coredns-ip)"
         notes.append(Note("ASSUMED_COREDNS_IP", text_))
     if not has_service and kubelet.cluster_dns == (DEFAULT_CLUSTER_DNS,):
         text_ = f"no Service kube-system/kube-dns: pods ask {DEFAULT_CLUSTER_DNS}, which is taken to lead to CoreDNS"

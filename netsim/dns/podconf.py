@@ -40,7 +40,7 @@ class PodFiles:
 
 @dataclass(frozen=True, slots=True)
 class Kubelet:
-    """What every kubelet of the cluster is configured with: clusterDNS, clusterDomain, and the node's own resolv.conf."""
+    """What every kubelet is configured with: clusterDNS, clusterDomain, and the node's own resolv.conf."""
 
     cluster_dns: tuple[str, ...]
     domain: str
@@ -61,6 +61,11 @@ def node_files(kubelet: Kubelet) -> PodFiles:
     return PodFiles(kubelet.node_resolv_conf, LOCAL_HOSTS, "", _assumed(kubelet))
 
 
+def default_files() -> PodFiles:
+    """Return the files of a process whose resolv.conf is given: nothing but loopback names in its hosts file."""
+    return PodFiles("", LOCAL_HOSTS)
+
+
 def _template_spec(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the pod spec: the object's own, or its template's where the source of a made pod is its workload."""
     for path in (("template", "spec"), ("jobTemplate", "spec", "template", "spec")):
@@ -76,8 +81,11 @@ def _resolv_conf(pod: Pod, spec: Mapping[str, Any], kubelet: Kubelet) -> tuple[s
     node = read_resolv_conf(kubelet.node_resolv_conf, "glibc")
     node_options = _options_of(kubelet.node_resolv_conf)
     notes: tuple[Note, ...] = ()
+    servers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     if policy == "None":
-        servers, search, options = (), (), ()
+        pass
     elif clustered and kubelet.cluster_dns:
         own = tuple(f"{part}{kubelet.domain}" for part in (f"{pod.namespace}.svc.", "svc.", ""))
         servers, search, options = kubelet.cluster_dns, (*own, *node.search), ("ndots:5",)
@@ -93,9 +101,7 @@ def _resolv_conf(pod: Pod, spec: Mapping[str, Any], kubelet: Kubelet) -> tuple[s
 def _assumed(kubelet: Kubelet) -> tuple[Note, ...]:
     if kubelet.node_resolv_conf != NODE_RESOLV_CONF:
         return ()
-    text_ = (
-        "the node's resolv.conf is not in the input: one resolver outside, no search list (--node-resolv-conf sets it)"
-    )
+    text_ = "the node's resolv.conf is not in the input: one resolver outside, no search (--node-resolv-conf)"
     return (Note("ASSUMED_NODE_RESOLV_CONF", text_),)
 
 
@@ -153,7 +159,7 @@ def _hosts(pod: Pod, spec: Mapping[str, Any], hostname: str, kubelet: Kubelet) -
 
 
 def kubelet_of(cluster: Cluster, cluster_dns: tuple[str, ...], node_resolv_conf: str = NODE_RESOLV_CONF) -> Kubelet:
-    """Return the kubelets' settings: KubeletConfiguration of ConfigMap kube-system/kubelet-config, else *cluster_dns*."""
+    """Return the kubelets' settings: KubeletConfiguration of ConfigMap kubelet-config, else *cluster_dns*."""
     config = _kubelet_config(cluster)
     given = tuple(texts(config.get("clusterDNS")))
     domain = text(config.get("clusterDomain")) or cluster.cluster_domain

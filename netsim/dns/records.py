@@ -1,6 +1,7 @@
 """What is asked and what is answered: Record, Query, Edns, Answer, and the message between CoreDNS plugins.
 
-Names are presentation text with the final dot; rdata is text as dig prints it; types, classes, rcodes and opcodes are dig's words.
+Names are presentation text with the final dot, rdata is text as dig prints it, and types, classes, rcodes and opcodes
+are dig's words.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     resolution = resolve(cluster, cluster.pod("shop", "cart-0"), "api", dns=open_dns(cluster))
     resolution.addresses   # ("10.96.0.10",) in the order the library returns them; () with `error` and `code` set
-    resolution.queries     # Sent(name, type, to, sock, rcode, answers …); `to` is the nameserver that the pod's packet goes to
+    resolution.queries     # Sent(name, type, to, sock, rcode, answers …); `to` is the nameserver the packet goes to
 
 `pod` None is a process on a node, with the node's own resolv.conf. `dns` is opened once per Cluster by
 `netsim.dns.open.open_dns`; left out, it is opened for this call. Nothing here touches the network or the clock.
@@ -73,7 +73,7 @@ def look_up(
     nsswitch: str = "",
     localdomain: str = "",
 ) -> Resolution:
-    """Resolve a host name with these files; client_ips are the process's own addresses (AI_ADDRCONFIG looks at them)."""
+    """Resolve a host name with these files; client_ips are the process's own addresses (for AI_ADDRCONFIG)."""
     conf = read_resolv_conf(files.resolv_conf, libc, localdomain)
     hosts = read_hosts(files.hosts)
     client_ips = client_ips or (DEFAULT_CLIENT,)

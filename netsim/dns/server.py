@@ -1,4 +1,4 @@
-"""Server: one CoreDNS process. Picks the server block, runs its plugin chain and fits the reply to the client's limit."""
+"""Server: one CoreDNS process. Picks the server block, runs its plugins and fits the reply to the client's limit."""
 
 from __future__ import annotations
 

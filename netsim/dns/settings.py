@@ -14,7 +14,17 @@ PodMode = Literal["disabled", "insecure", "verified"]
 DEFAULT_TTL = 5
 # Options that change how CoreDNS talks to the API server or nothing at all any more, never an answer.
 SILENT = frozenset(
-    "endpoint tls kubeconfig resyncperiod startup_timeout upstream apiserver_qps apiserver_burst apiserver_max_inflight".split()
+    (
+        "endpoint",
+        "tls",
+        "kubeconfig",
+        "resyncperiod",
+        "startup_timeout",
+        "upstream",
+        "apiserver_qps",
+        "apiserver_burst",
+        "apiserver_max_inflight",
+    )
 )
 
 

@@ -1,7 +1,7 @@
 """Message sizes computed arithmetically, and the server's decision what to leave out.
 
-Observed on CoreDNS 1.13.1: a message that fits uncompressed is sent so; else names are compressed and whole records
-are added in order until the first that does not fit. SRV targets are never compressed but later names may point at them.
+Observed on CoreDNS 1.13.1: a message that fits uncompressed is sent so; else names are compressed and whole records are
+added in order until the first that does not fit. SRV targets are never compressed but later names may point at them.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def compressed_length(question: str, records: Records) -> int:
 
 
 def fit(question: str, sections: tuple[Records, Records, Records], limit: int) -> tuple[list[int], int]:
-    """Return how many records of each section are kept within *limit* bytes (OPT already subtracted), and the length."""
+    """Return how many records of each section fit into *limit* bytes (without the OPT record), and the length."""
     seen = Compressor(question)
     used, full, kept = seen.offset, seen.offset >= limit, []
     for section in sections:

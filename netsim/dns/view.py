@@ -61,7 +61,7 @@ class SliceEntry:
 
 @dataclass(frozen=True, slots=True)
 class ServiceEntry:
-    """A Service: `bare` is what its own name finds, `hosts` the distinct hosts of that, `endpoints` by lower-case label."""
+    """A Service: `bare` is what its own name finds, `hosts` the distinct hosts of that, `endpoints` by label."""
 
     namespace: str
     name: str
@@ -127,7 +127,7 @@ def stored(manifest: Manifest | None) -> bool:
 
 
 def _exposed(cluster: Cluster, settings: KubernetesSettings) -> frozenset[str]:
-    """Return the namespaces that names may use: those that exist and that `namespaces`, `namespace_labels` let through."""
+    """Return the namespaces that names may use: they exist, and `namespaces` and `namespace_labels` let them by."""
     return frozenset(
         name
         for name, labels in existing_namespaces(cluster).items()

@@ -26,7 +26,7 @@ H_ERRORS = {
     NO_DATA: "h_errno=4 No address associated with name",
 }
 EDNS_PAYLOAD = 1200
-# getaddrinfo's first buffer, and what an address takes in it: a look-up that does not fit is done again with twice as much.
+# getaddrinfo's first buffer, and what an address takes in it: what does not fit is looked up again with twice as much.
 BUFFER_BYTES, TUPLE_BYTES, ALIGN = 1024, 40, 8
 MAX_BUFFER = 1 << 20
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")

@@ -88,6 +88,13 @@ class Go:
         targets = [record.rdata for record in replies[0].answer if record.type == "PTR"] if replies[0] else []
         return Found(name=targets[0]) if targets else Found(error=f"1 lookup {asked}{why}")
 
+    def walk(self, name: str, kind: str) -> None:
+        """Ask for one type along the search list until a name has it."""
+        for candidate in self.candidates(name):
+            replies, _ = self._try(candidate, (kind,))
+            if replies[0] and any(record.type == kind for record in replies[0].answer):
+                return
+
     def candidates(self, name: str) -> list[str]:
         """Return the names that are asked, in order (dnsConfig.nameList)."""
         if name.endswith("."):
@@ -166,7 +173,7 @@ def _problem(reply: Reply, server: str, client: str) -> str:
 
 
 def is_domain_name(name: str) -> bool:
-    """Whether Go takes a text for a domain name: labels of up to 63 bytes, no edge dashes, something that is no number."""
+    """Whether Go takes a text for a domain name: labels up to 63 bytes, no edge dashes, something no number."""
     if name == ".":
         return True
     labels = name.removesuffix(".").split(".")

@@ -1,4 +1,4 @@
-"""musl's getaddrinfo and getnameinfo: every nameserver at once, no TCP, NODATA ends the search. Observed on musl 1.2.3."""
+"""musl's getaddrinfo and getnameinfo: all nameservers at once, no TCP, NODATA ends the search. Observed on 1.2.3."""
 
 from __future__ import annotations
 

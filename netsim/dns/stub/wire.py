@@ -24,7 +24,7 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One packet sent: question, server, socket (`s0` …), and the answer's rcode and number of answers, None without one.
+    """One packet sent: question, server, socket (`s0` …), the answer's rcode and number of records (None without one).
 
     after_ms: the wait before it in milliseconds, 0 for none.
     """
@@ -142,7 +142,7 @@ def _reply(found: Answer | Silence) -> Reply:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a look-up yields: addresses in the order the library returns them, canonical name, aliases; error "" if none.
+    """What a look-up yields: addresses in the library's order, canonical name, aliases, error ("" if none), packets.
 
     `error` is spelled as the library's own tools print it (`-2 Name or service not known`).
     """
