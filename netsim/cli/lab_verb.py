@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
 import click
 
-from netsim.cli.options import input_options
+from netsim.cli.options import input_options, output_option, queries_option
 from netsim.cli.proxy_flags import proxy_options
 
 NAME = click.argument("name")
@@ -85,26 +84,20 @@ def _print_rows(rows: list[Any]) -> None:
 @proxy_options
 def up_command(name: str, **params: Any) -> None:
     """Bring a cluster up: one namespace a node and pod, bridges, routes, kube-proxy's rules, small servers."""
-    from netsim.cli.proxy_flags import proxy_config
-    from netsim.cli.session import open_session
-    from netsim.cli.terminal import progress
-    from netsim.lab import holder
-    from netsim.lab.build import lab_hosts, plan_lab
-    from netsim.lab.ops import describe
-    from netsim.trace.setup import make_network
+    from netsim.cli.lab_run import up
 
-    session = open_session(params)
-    config, notes = proxy_config(params, session.cluster)
-    session.note(notes)
-    network = make_network(session.cluster, config)
-    operations = plan_lab(network, lab_hosts(network))
-    if params["dry_run"]:
-        click.echo("\n".join(describe(operation) for operation in operations))
-        return
-    rootless = params["rootless"] or os.geteuid() != 0
-    inputs = tuple(os.path.abspath(path) for path in params["filenames"] if path != "-")
-    with progress(f"bringing up {name}"):
-        lab = holder.start(holder.Plan(name, operations, config.mode, rootless, inputs))
-    click.echo(
-        f"lab {name} is up: {len(lab.namespaces)} namespaces; netsim lab exec {name} pod/NS/NAME -- CMD", err=True
-    )
+    up(name, params)
+
+
+@command.command(name="verify")
+@NAME
+@click.option("--random", "count", type=int, default=0, metavar="N", help="Only N questions, chosen by --seed.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@output_option("text", "json")
+@queries_option
+@click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
+def verify_command(name: str, **params: Any) -> int:
+    """Send real packets in a lab and compare what happens with what the model says; exit 1 when they differ."""
+    from netsim.cli.lab_run import verify_lab
+
+    return verify_lab(name, params)

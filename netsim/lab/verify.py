@@ -1,0 +1,141 @@
+"""Model against kernel: predict with the tracer, send real packets, compare.
+
+Agreement means: every observation is a predicted outcome (what happened, which endpoint, which source it saw), every
+predicted outcome was observed, and the frequencies fit the exact probabilities (chi-squared; DOUBT is the chance, a
+question, that a true model is called wrong). Protocols without sockets are not verifiable, never agreement.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from iptables_gen.values import format_ip, parse_endpoint, parse_ip
+from netsim.hosts.network import Network
+from netsim.lab import enter, holder, state
+from netsim.lab.build import vip_route
+from netsim.lab.ops import Operation
+from netsim.lab.probe import Observation, Probe, probe_all
+from netsim.lab.questions import UNVERIFIABLE, Question
+from netsim.lab.statistics import chi_squared, enough
+from netsim.trace.answer import Outcome
+from netsim.trace.query import TraceQuery
+from netsim.trace.tracer import Tracer
+
+DOUBT = 1e-6
+MAX_TRIES = 120
+Shares = dict[str, Fraction]
+Result = Literal["agree", "differ", "unverifiable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one question came to. `predicted` and `observed` map an outcome's words to its share and its count."""
+
+    question: Question
+    result: Result
+    predicted: Shares
+    observed: dict[str, int]
+    why: str = ""
+
+
+def verify(lab: state.LabState, network: Network, tracer: Tracer, questions: Sequence[Question]) -> Iterator[Finding]:
+    """Yield a finding a question; questions are grouped by the node at which the router hands packets in."""
+    plain = [question for question in questions if question.protocol not in UNVERIFIABLE]
+    yield from (_unverifiable(question) for question in questions if question.protocol in UNVERIFIABLE)
+    for via in dict.fromkeys(question.via for question in plain):
+        group = [question for question in plain if question.via == via]
+        if via is not None:
+            holder.send_operations(lab, tuple(_ways(network, group, via.removeprefix("node/"))))
+        yield from _group(lab, tracer, group)
+
+
+def _unverifiable(question: Question) -> Finding:
+    return Finding(question, "unverifiable", {}, {}, f"no {question.protocol} sockets to verify with")
+
+
+def _ways(network: Network, group: Iterable[Question], node: str) -> Iterator[Operation]:
+    for address in dict.fromkeys(parse_endpoint(question.target)[0] for question in group):
+        yield from vip_route(network, address, node)
+
+
+def _group(lab: state.LabState, tracer: Tracer, group: Sequence[Question]) -> Iterator[Finding]:
+    predictions = [predicted(tracer, question) for question in group]
+    probes: list[Probe] = []
+    spans: list[slice] = []
+    for question, shares in zip(group, predictions, strict=True):
+        sticky = is_sticky(tracer, question)
+        wanted = 4 if sticky else min(enough(shares, DOUBT), MAX_TRIES)
+        spans.append(slice(len(probes), len(probes) + wanted))
+        probes.extend(_probe(lab, question, sticky=sticky) for _ in range(wanted))
+    observations = probe_all(lab, probes) if probes else ()
+    for question, shares, span in zip(group, predictions, spans, strict=True):
+        yield compare(question, shares, observations[span], sticky=is_sticky(tracer, question))
+
+
+def _probe(lab: state.LabState, question: Question, *, sticky: bool) -> Probe:
+    address, port = parse_endpoint(question.target)
+    namespace = enter.namespace_of(lab, question.source)
+    return Probe(namespace, address, port, question.protocol, sequence=sticky)
+
+
+def predicted(tracer: Tracer, question: Question) -> Shares:
+    """Return the share of each outcome, in the words of an observation."""
+    answer = tracer.trace(TraceQuery(question.source, question.target, question.via, question.protocol))
+    shares: Shares = {}
+    for outcome in answer.outcomes:
+        words = outcome_words(outcome)
+        shares[words] = shares.get(words, Fraction(0)) + outcome.probability
+    return shares
+
+
+def outcome_words(outcome: Outcome) -> str:
+    """Return `DELIVERED ip:port from SOURCE`, `REFUSED` or `SILENCE`."""
+    if outcome.disposition == "DELIVERED" and outcome.endpoint is not None:
+        source = "?" if outcome.server_sees is None else format_ip(outcome.endpoint.family, outcome.server_sees)
+        return f"DELIVERED {outcome.endpoint.text} from {source}"
+    return "REFUSED" if outcome.disposition == "REFUSED" else "SILENCE"
+
+
+def observation_words(observation: Observation) -> str:
+    """Return an observation in the words of `outcome_words`."""
+    if observation.verdict == "DELIVERED":
+        return f"DELIVERED {observation.endpoint} from {format_ip(*parse_ip(observation.sees))}"
+    return "REFUSED" if observation.verdict == "REFUSED" else "SILENCE"
+
+
+def is_sticky(tracer: Tracer, question: Question) -> bool:
+    """Whether the Service keeps clients at one endpoint: then tries are not independent."""
+    namespace, _, name = question.service.partition("/")
+    service = tracer.cluster.service(namespace, name)
+    return service is not None and service.affinity_seconds is not None
+
+
+def compare(
+    question: Question, shares: Shares, observations: Sequence[Observation], *, sticky: bool = False
+) -> Finding:
+    """Return whether observations fit the predicted shares."""
+    counts = dict(Counter(observation_words(item) for item in observations))
+    why = _sticky_difference(shares, counts) if sticky else _difference(shares, counts)
+    return Finding(question, "differ" if why else "agree", shares, counts, why)
+
+
+def _difference(shares: Shares, counts: dict[str, int]) -> str:
+    strange = sorted(counts.keys() - shares.keys())
+    if strange:
+        return f"observed but not predicted: {'; '.join(strange)}"
+    missing = sorted(shares.keys() - counts.keys())
+    if missing and sum(counts.values()) >= enough(shares, DOUBT):
+        return f"predicted but not observed: {'; '.join(missing)}"
+    chance = chi_squared(counts, shares)
+    return f"frequencies do not fit (chance {chance:.1e})" if chance < DOUBT else ""
+
+
+def _sticky_difference(shares: Shares, counts: dict[str, int]) -> str:
+    strange = sorted(counts.keys() - shares.keys())
+    if strange:
+        return f"observed but not predicted: {'; '.join(strange)}"
+    return f"affinity did not hold: {'; '.join(sorted(counts))}" if len(counts) > 1 else ""
