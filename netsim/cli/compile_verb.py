@@ -86,9 +86,9 @@ def command(**params: Any) -> int:
     with no_collector():
         session = open_session(params)
         if params["ingress"]:
-            from netsim.cli.compile_ingress import compile_ingress
+            from netsim.cli.compile_ingress import print_or_write
 
-            return compile_ingress(session, params)
+            return print_or_write(session, params)
         return _compile(session, params)
 
 

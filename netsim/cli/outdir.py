@@ -47,7 +47,10 @@ def _stage(staging: Path, path: tuple[str, ...], text: str) -> None:
     target = staging.joinpath(*path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        # Private keys are for their owner only; for the rest umask decides, as for any file a program makes.
+        mode = 0o600 if target.suffix == ".key" else 0o666
+        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+            file.write(text)
     except OSError as error:
         raise LabError(f"cannot write {path[-1]}: {error.strerror}") from error
 
@@ -57,7 +60,6 @@ def _publish(staging: Path, root: Path) -> None:
         for source in sorted(path for path in staging.rglob("*") if path.is_file()):
             target = root / source.relative_to(staging)
             target.parent.mkdir(parents=True, exist_ok=True)
-            # umask decides, as for any file a program makes.
             os.replace(source, target)
     except OSError as error:
         raise UsageError(f"--out-dir: {error.filename2 or error.filename}: {error.strerror}") from error
