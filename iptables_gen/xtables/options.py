@@ -159,6 +159,12 @@ def address_range(text: str, family: Family) -> tuple[int, int]:
 
 def address(text: str, family: Family) -> int:
     """Return the value of an address of the family."""
+    if family == 4:
+        # The common case of large rulesets, several times faster than `ipaddress`.
+        try:
+            return int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big")
+        except (OSError, ValueError):
+            pass
     found, value = parse_ip(text)
     if found != family:
         raise ValueError(f"{text!r} is not an IPv{family} address")

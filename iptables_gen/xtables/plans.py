@@ -89,21 +89,14 @@ def make_plan(codes: Codes, base: str, views: Mapping[str, tuple[Step, ...]], fi
         name = waiting.pop()
         view = views.get(name)
         for step in (codes.steps(name) or ()) if view is None else view:
-            _collect(step, fields, networks)
+            fields |= step.shape.reads
+            for clause in step.addresses:
+                networks[clause.end].add(clause)
             if step.jump is not None and step.jump not in seen:
                 seen.add(step.jump)
                 waiting.append(step.jump)
     ends = {end: None if end in fixed or end in fields else networks[end].classifier() for end in networks}
     return Plan(views, _key_function(tuple(sorted(fields - fixed - {"?"})), ends["src"], ends["dst"]))
-
-
-def _collect(step: Step, fields: set[str], networks: Mapping[str, Networks]) -> None:
-    for test in step.tests:
-        if isinstance(test, Address):
-            networks[test.end].add(test)
-        else:
-            fields.update(test.reads())
-    fields.update(step.reads)
 
 
 def _key_function(fields: tuple[str, ...], src: Callable[[int], int] | None, dst: Callable[[int], int] | None) -> KeyOf:

@@ -95,47 +95,70 @@ def _paths(run: Walk, waiting: list[Item], unknowns: int) -> list[Path]:
     while waiting:
         item: Item = waiting.pop()
         while isinstance(item, State):
-            item = _advance(run, item, waiting, done, unknowns)
-        if item is not _NOTHING:
+            found = _next_match(run, item)
+            if isinstance(found, Path):
+                item = found
+            elif found.unknown:
+                done += _undecided(run, found.step, found.state, unknowns)
+                break
+            else:
+                item = _matched(run, found.step, found.state, waiting)
+        else:
             done.append(item)
     return done
 
 
-_NOTHING: Final = Path(Fraction(0), Accept())
-"""Stands for a path whose continuations are in `done` already."""
+class Met(NamedTuple):
+    """A rule that matches, or may match; `state` stands behind it."""
+
+    step: Step
+    state: State
+    unknown: bool = False
 
 
-def _advance(run: Walk, state: State, waiting: list[Item], done: list[Path], unknowns: int) -> Item:
-    """Look at one rule."""
-    frame = state.frame
-    while frame is not None and frame.at == len(frame.steps):
-        frame = frame.back
+def _next_match(run: Walk, state: State) -> Met | Path:
+    """Return the next rule that matches or may match, or the end of the base chain."""
+    frame, packet, effects, weight, pending = state
     if frame is None:
-        return Path(state.weight, run.policy, state.effects)
-    step = frame.steps[frame.at]
-    run.looked_at += 1
-    result, effects = _try(run, step, state, frame.depth)
-    after = Frame(frame.steps, frame.at + 1, frame.back, frame.depth)
-    state = State(after, state.packet, effects, state.weight, state.pending)
-    if result is Tri.NO or (result is Tri.UNKNOWN and step.inert):
-        return state
-    if result is Tri.YES:
-        return _matched(run, step, state, waiting)
-    done += _undecided(run, step, state, unknowns)
-    return _NOTHING
+        return Path(weight, run.policy, effects)
+    steps, at, back, depth = frame
+    host, first = run.host, at
+    while True:
+        while at == len(steps):
+            if back is None:
+                return Path(weight, run.policy, effects)
+            run.looked_at += at - first
+            steps, at, back, depth = back
+            first = at
+        step = steps[at]
+        at += 1
+        answer = Tri.YES
+        if step.shape.plain and not step.shape.asks:
+            for test in step.tests:
+                found = test.matches(packet, host)
+                if found is not Tri.YES:
+                    answer = found
+                    if found is Tri.NO:
+                        break
+        else:
+            answer, effects = _asked(run, step, packet, effects)
+        if answer is Tri.YES or (answer is Tri.UNKNOWN and not step.shape.inert):
+            run.looked_at += at - first
+            after = State(Frame(steps, at, back, depth), packet, effects, weight, pending)
+            endless = run.looked_at > _LONGEST or depth > _DEEPEST
+            return Met(step, after, endless or answer is Tri.UNKNOWN)
 
 
-def _try(run: Walk, step: Step, state: State, depth: int) -> tuple[Tri, tuple[Effect, ...]]:
+def _asked(run: Walk, step: Step, packet: PacketView, effects: tuple[Effect, ...]) -> tuple[Tri, tuple[Effect, ...]]:
     """Return whether the tests of a rule hold, and the effects with what they left behind."""
-    packet, effects = state.packet, state.effects
-    answer = Tri.YES if run.looked_at < _LONGEST and depth < _DEEPEST else Tri.UNKNOWN
+    answer = Tri.YES
     for test in step.tests:
         found = _ask(run, test, packet)
         if found is Tri.NO:
-            return found, effects if step.plain else _assumed(step, test, effects)
+            return found, _assumed(step, test, effects)
         if found is Tri.UNKNOWN:
             answer = found
-        elif not step.plain:
+        else:
             effects = _left_behind(step, test, packet, effects)
     return answer, effects
 
@@ -159,7 +182,7 @@ def _left_behind(step: Step, test: Match, packet: PacketView, effects: tuple[Eff
 def _assumed(step: Step, test: Match, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
     """Return the effects with what was assumed about a rate, where that can change the outcome."""
     text: str | None = getattr(test, "assumes", None)
-    if text is None or step.inert:
+    if text is None or step.shape.inert:
         return effects
     return (*effects, Assumed("RATE_LIMIT", f"{text}: {test.render(Style.SAVE)}"))
 
@@ -177,7 +200,7 @@ def _matched(run: Walk, step: Step, state: State, waiting: list[Item]) -> Item:
     if step.acting is None:
         return _going_on(state, step.hit_with("CONTINUE", state.pending))
     actions = step.acting.act(state.packet, run.host, run.hook)
-    if "?" in step.reads:
+    if step.shape.uncertain:
         run.cacheable = False
     waiting += [_acted(step, state, action) for action in reversed(actions[1:])]
     return _acted(step, state, actions[0])
@@ -198,8 +221,8 @@ def _jumped(run: Walk, step: Step, chain: str, state: State) -> Item:
     if steps is None:
         reason = f"chain {chain} is not in this ruleset"
         return Path(weight, Undetermined(step.rule, reason), effects)
-    back, depth = (frame.back, frame.depth) if step.goto and frame else (frame, frame.depth if frame else 0)
-    hit = step.hit_with(f"{'GOTO' if step.goto else 'JUMP'} {chain}", pending)
+    back, depth = (frame.back, frame.depth) if step.shape.goto and frame else (frame, frame.depth if frame else 0)
+    hit = step.hit_with(f"{'GOTO' if step.shape.goto else 'JUMP'} {chain}", pending)
     return State(Frame(steps, 0, back, depth + 1), packet, (*effects, hit), weight, ONE)
 
 
@@ -221,7 +244,7 @@ def _acted(step: Step, state: State, action: Action) -> Item:
 
 def _undecided(run: Walk, step: Step, state: State, unknowns: int) -> list[Path]:
     """Return the paths after a rule that may match or not: both ways when they end alike, else undetermined."""
-    if run.looked_at >= _LONGEST or (state.frame is not None and state.frame.depth >= _DEEPEST):
+    if run.looked_at > _LONGEST or (state.frame is not None and state.frame.depth > _DEEPEST):
         return [Path(state.weight, Undetermined(step.rule, "chains call each other without end"), state.effects)]
     if unknowns < _MOST_OPEN:
         waiting: list[Item] = []

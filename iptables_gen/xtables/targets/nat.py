@@ -5,6 +5,7 @@ Source:  iptables-extensions(8); kernel net/netfilter/xt_nat.c, xt_MASQUERADE.c,
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,7 @@ from iptables_gen.xtables.targets.base import Action, Flow, join
 _MOST: Final = 256
 """Ranges wider than this are not enumerated: the outcome is undetermined."""
 
+_ACCEPT: Final = Accept()
 _RANDOM: Final = ("--random", "--random-fully", "--persistent")
 
 
@@ -40,6 +42,8 @@ class NatRange:
         Raises:  ValueError for anything else.
         """
         body, ports = text, ""
+        if family == 4 and "-" not in text and "/" not in text:
+            return cls._single(text)
         if family == 4:
             body, _, ports = text.partition(":")
         elif text.startswith("["):
@@ -55,6 +59,16 @@ class NatRange:
             raise ValueError(f"{text!r} names neither address nor port")
         return cls(family, *found, unsigned(base, 16) if slash else None)
 
+    @classmethod
+    def _single(cls, text: str) -> Self:
+        """Return the range of `ADDRESS`, `ADDRESS:PORT` or `:PORT` of IPv4."""
+        body, colon, ports = text.partition(":")
+        if not text or (colon and not ports):
+            raise ValueError(f"{text!r} names neither address nor port")
+        number = unsigned(ports, 16) if colon else 0
+        value = address(body, 4) if body else 0
+        return cls(4, (value, value) if body else None, (number, number) if colon else None)
+
     def render(self) -> str:
         """Return the text."""
         body = "-".join(format_ip(self.family, value) for value in dict.fromkeys(self.addresses or ()))
@@ -62,6 +76,14 @@ class NatRange:
             return body
         tail = format_range(*self.ports, "-") + ("" if self.base is None else f"/{self.base}")
         return f"[{body}]:{tail}" if self.family == 6 and body else f"{body}:{tail}"
+
+    @property
+    def single(self) -> tuple[int | None, int | None] | None:
+        """Return (address, port) when there is no choice; a None part is kept."""
+        address, port = self.addresses, self.ports
+        if (address and address[0] != address[1]) or (port and port[0] != port[1]):
+            return None
+        return address[0] if address else None, port[0] if port else None
 
     def choices(self, port: int, keep_port: bool) -> list[tuple[int | None, int | None]] | None:
         """Return every (address, port) it may give a packet whose port is *port*; None when they are too many.
@@ -124,6 +146,9 @@ class DnatTarget:
         """Return a translation for every address and port of the range."""
         if self.range is None:
             return (Action("DNAT", Accept()),)
+        single = self.range.single
+        if single:
+            return (Action(f"DNAT {_shown(self.range.family, *single)}", _ACCEPT, (Dnat(*single),)),)
         choices = self.range.choices(packet.dport, "--random" not in self.flags)
         if choices is None:
             return (Action("DNAT", flow=Flow.UNKNOWN),)
@@ -138,7 +163,12 @@ class DnatTarget:
 
 
 def _shown(family: Family, address: int | None, port: int | None) -> str:
-    body = "" if address is None else format_ip(family, address)
+    if address is None:
+        body = ""
+    elif family == 4:
+        body = socket.inet_ntop(socket.AF_INET, address.to_bytes(4, "big"))
+    else:
+        body = format_ip(family, address)
     if port is None:
         return body
     return f"[{body}]:{port}" if ":" in body else f"{body}:{port}"
