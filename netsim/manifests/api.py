@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from netsim.errors import Problem
 from netsim.manifests.objects import Manifest
@@ -19,3 +20,5 @@ class Loaded:
     objects: tuple[Manifest, ...]
     problems: tuple[Problem, ...]
     notes: tuple[Note, ...] = ()
+    found: Mapping[int, tuple[Problem, ...]] = field(default_factory=dict)
+    """Index of an object -> the problems above that are its own (with `keep_bad`)."""

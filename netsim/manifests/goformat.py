@@ -62,6 +62,31 @@ def go_number(value: int | float) -> str:
     return repr(value)
 
 
+_QUOTED = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+}
+
+
+def go_quote(text: str) -> str:
+    """Return a text as Go's `%q` writes it."""
+    return '"' + "".join(_QUOTED.get(char) or _escaped(char) for char in text) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char.isprintable():
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def go_json(value: Any) -> str:
     """Return a value as encoding/json writes it: compact, map keys sorted, `<`, `>` and `&` escaped."""
     text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -38,6 +38,41 @@ CRD_GROUPS = {
 """Groups in Kubernetes' own domain whose kinds come from published CustomResourceDefinitions."""
 
 
+_CLUSTER_SCOPED = frozenset(
+    {
+        "APIService",
+        "CSIDriver",
+        "CSINode",
+        "CertificateSigningRequest",
+        "ComponentStatus",
+        "CustomResourceDefinition",
+        "DeviceClass",
+        "FlowSchema",
+        "GatewayClass",
+        "IPAddress",
+        "IngressClass",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PriorityClass",
+        "PriorityLevelConfiguration",
+        "ResourceSlice",
+        "RuntimeClass",
+        "ServiceCIDR",
+        "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+        "VolumeAttachment",
+        "VolumeAttributesClass",
+        "ClusterRole",
+        "ClusterRoleBinding",
+    }
+)
+
 ANY = "Any"
 """Struct of what every kind has."""
 
@@ -102,3 +137,8 @@ def kind_hint(api_version: str, kind: str) -> str:
     if api_version in versions[meant]:
         return f'did you mean "{meant}"?'
     return f'did you mean "{meant}" in apiVersion {" or ".join(sorted(versions[meant]))}?'
+
+
+def is_namespaced(kind: str) -> bool:
+    """Return whether objects of a kind of Kubernetes live in namespaces."""
+    return kind not in _CLUSTER_SCOPED
