@@ -1,7 +1,7 @@
 """Workloads to Pods, as the controllers make them, with deterministic stand-ins for what they choose at random.
 
 A workload whose Pods are in the input (a dump) keeps them: nothing is made for a stored workload when the input has
-stored Pods. Annotations on a pod say how it fares (fate.py); without them it becomes ready, and a Job's pods run to their
+stored Pods. Annotations on a pod say how it fares (fate.py); without them it becomes ready, and a Job's pods run to the
 end.
 """
 
