@@ -268,6 +268,30 @@ def test_the_program_renders_lists_and_names_its_family() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("mode", "file"), [("iptables", "iptables.restore"), ("nftables", "ip.nft"), ("ipvs", "ipvsadm.save")]
+)
+def test_every_mode_has_a_program(mode: Any, file: str) -> None:
+    made = program(proxy_input(service(LOCAL), mode=mode))
+    assert "10.96.0.10" in made.render()[file]
+
+
+def test_the_program_hooks_in_where_it_has_rules_and_explains_its_chains() -> None:
+    made = compile_input(proxy_input(service(LOCAL)))
+    assert {(entry.hook.value, entry.table) for entry in made.hooks()} == {
+        ("PREROUTING", "nat"),
+        ("OUTPUT", "nat"),
+        ("POSTROUTING", "nat"),
+        ("INPUT", "filter"),
+        ("FORWARD", "filter"),
+        ("OUTPUT", "filter"),
+    }
+    explained = made.explain("KUBE-SVC-CDGGSHYLG3RE2FKL")
+    assert [rule.chain for rule in explained] == ["KUBE-SVC-CDGGSHYLG3RE2FKL", "KUBE-SERVICES"]
+    assert {str(rule.origin) for rule in explained} == {"Service default/web spec.ports[0]"}
+    assert made.explain("KUBE-NO-SUCH-CHAIN") == ()
+
+
 def test_a_node_without_services_still_has_the_static_rules() -> None:
     services: tuple[ServicePort, ...] = ()
     text = restore_text(sheet(ProxyInput(4, NODE, proxy_input().config, services)))
