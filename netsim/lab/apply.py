@@ -14,6 +14,7 @@ from netsim.lab import kernel, links
 from netsim.lab.ops import (
     AddAddress,
     AddRoute,
+    AddRule,
     DeleteLink,
     DeleteRoute,
     DropNamespace,
@@ -76,7 +77,7 @@ def _batch_key(operation: Operation) -> tuple[str, bool]:
     """Adjacent link operations of one namespace travel in one send; a veth's peer end is set up by the next address."""
     if isinstance(operation, WriteFile):
         return "", False
-    batched = isinstance(operation, (MakeBridge, MakeVeth, AddAddress, AddRoute, DeleteRoute, DeleteLink))
+    batched = isinstance(operation, (MakeBridge, MakeVeth, AddAddress, AddRoute, AddRule, DeleteRoute, DeleteLink))
     return operation.namespace, batched
 
 
@@ -91,8 +92,10 @@ def _messages(operation: Operation, spaces: Spaces) -> Iterator[bytes]:
         case AddAddress(_, _, index, address, prefix):
             yield links.link_up(index)
             yield links.add_address(index, address, prefix)
-        case AddRoute(_, destination, via, _, index, kind, onlink):
-            yield links.route(destination, via, index, kind, onlink=onlink)
+        case AddRoute(_, destination, via, _, index, kind, onlink, table):
+            yield links.route(destination, via, index, kind, onlink=onlink, table=table)
+        case AddRule(_, family, interface, table):
+            yield links.rule(family, interface, table)
         case DeleteRoute(_, destination, via, index):
             yield links.route(destination, via, index, delete=True)
         case DeleteLink(_, _, index):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from iptables_gen.values import BITS, Family, format_ip, parse_ip
+from iptables_gen.values import BITS, format_ip, parse_ip
 from netsim.cluster.model import Cluster
 from netsim.hosts.layout import ROUTER
 from netsim.hosts.model import Host
 from netsim.hosts.network import Network
 from netsim.hosts.services import external_local, service_vips
 from netsim.lab.listen import servers
-from netsim.lab.ops import AddRoute, Operation
+from netsim.lab.ops import AddRoute, AddRule, Operation
 from netsim.lab.plan import plan_hosts
 from netsim.lab.programs import program_operations
 
 CLIENTS = ("198.51.100.10", "2001:db8:51::10")
+FROM_OUTSIDE = 100
 
 
 def lab_hosts(network: Network, clients: Iterable[str] = CLIENTS) -> tuple[Host, ...]:
@@ -47,7 +48,12 @@ def plan_lab(network: Network, hosts: Iterable[Host]) -> tuple[Operation, ...]:
 
 
 def vip_routes(network: Network) -> Iterator[Operation]:
-    """Yield the router's routes to load balancer VIPs and external IPs: to the first node that would take them."""
+    """Yield the router's routes to load balancer VIPs and external IPs: to the first node that would take them.
+
+    They hold for packets from outside only: what a node sends back for such an address, because no rule of its took
+    it, must not come in again.
+    """
+    yield from (AddRule(ROUTER, family, "eth1", FROM_OUTSIDE) for family in (4, 6))
     for service in network.cluster.services:
         for text, vip in service_vips(service):
             if vip.kind != "clusterIP" and not vip.proxied:
@@ -64,10 +70,11 @@ def vip_route(network: Network, address: str, node: str) -> Iterator[Operation]:
     primary = network.facts[node].primary(family)
     if primary is not None and network.owner(family, value) is None:
         via = format_ip(family, primary.value)
-        yield AddRoute("router", f"{address}/{BITS[family]}", via, "eth0", router_index(network, family))
+        destination = f"{address}/{BITS[family]}"
+        yield AddRoute(ROUTER, destination, via, "eth0", router_index(network), table=FROM_OUTSIDE)
 
 
-def router_index(network: Network, family: Family) -> int:
+def router_index(network: Network) -> int:
     """Return the index that the plan gives the router's interface on the switch (the first after loopback)."""
     names = [link.name for link in network.host(ROUTER).interfaces if link.kind != "loopback"]
     return 2 + names.index("eth0")

@@ -13,7 +13,7 @@ from typing import Any
 
 from netsim.errors import LabError
 
-RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_DELROUTE = 16, 17, 20, 24, 25
+RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWRULE = 16, 17, 20, 24, 25, 32
 REQUEST_ACK, CREATE_EXCL, CREATE_REPLACE = 0x5, 0x600, 0x500
 NLMSG_ERROR = 2
 IFF_UP = 1
@@ -79,6 +79,7 @@ def route(
     *,
     onlink: bool = False,
     delete: bool = False,
+    table: int = 254,
 ) -> bytes:
     """Add (or replace) or delete a route; `destination` is CIDR text, `0.0.0.0/0` or `::/0` for the default."""
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
@@ -87,7 +88,7 @@ def route(
     message = rtmsg()
     message["family"] = _family(network)
     message["dst_len"] = int(prefix)
-    message["table"], message["proto"], message["type"] = 254, 4, ROUTE_KINDS[kind]
+    message["table"], message["proto"], message["type"] = table, 4, ROUTE_KINDS[kind]
     message["flags"] = RTNH_F_ONLINK if onlink and via else 0
     message["scope"] = 0 if via or kind != "unicast" or ":" in network else 253
     message["attrs"] = [
@@ -96,6 +97,17 @@ def route(
         *([("RTA_OIF", index)] if index else []),
     ]
     return _encode(message, RTM_DELROUTE if delete else RTM_NEWROUTE, 0 if delete else CREATE_REPLACE)
+
+
+def rule(family: int, interface: str, table: int) -> bytes:
+    """Look up packets that come in at an interface in a table first (ip-rule(8))."""
+    from pyroute2.netlink.rtnl.fibmsg import fibmsg
+
+    message = fibmsg()
+    message["family"] = socket.AF_INET6 if family == 6 else socket.AF_INET
+    message["table"], message["action"] = table, 1
+    message["attrs"] = [("FRA_IIFNAME", interface), ("FRA_PRIORITY", 100), ("FRA_TABLE", table)]
+    return _encode(message, RTM_NEWRULE, CREATE_EXCL)
 
 
 def send(messages: Sequence[bytes], what: str) -> None:

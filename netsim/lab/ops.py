@@ -10,6 +10,8 @@ import shlex
 from dataclasses import dataclass
 from typing import assert_never
 
+MAIN = 254
+
 
 @dataclass(frozen=True, slots=True)
 class MakeNamespace:
@@ -63,6 +65,17 @@ class AddRoute:
     index: int = 0
     kind: str = "unicast"
     onlink: bool = False
+    table: int = MAIN
+
+
+@dataclass(frozen=True, slots=True)
+class AddRule:
+    """Packets of one family that come in at an interface are looked up in a table first."""
+
+    namespace: str
+    family: int
+    interface: str
+    table: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +165,7 @@ Operation = (
     | MakeVeth
     | AddAddress
     | AddRoute
+    | AddRule
     | DeleteRoute
     | DeleteLink
     | DropNamespace
@@ -188,7 +202,7 @@ def describe(operation: Operation) -> str:
 
 
 def _describe_link(
-    operation: MakeBridge | MakeVeth | AddAddress | AddRoute | DeleteRoute | DeleteLink,
+    operation: MakeBridge | MakeVeth | AddAddress | AddRoute | AddRule | DeleteRoute | DeleteLink,
 ) -> str:
     inside = f"ip -n {_q(operation.namespace)}"
     match operation:
@@ -200,11 +214,14 @@ def _describe_link(
             return f"{inside} link add {name} index {index} up{port} type veth peer {peer} netns {_q(peer_ns)}{mode}"
         case AddAddress(_, interface, _, address, prefix):
             return f"{inside} address add {address}/{prefix} dev {interface}"
-        case AddRoute(_, destination, via, interface, _, kind, onlink):
+        case AddRule(_, family, interface, table):
+            return f"{inside} -{family} rule add iif {interface} lookup {table}"
+        case AddRoute(_, destination, via, interface, _, kind, onlink, table):
             hop = "".join(
                 (f" via {via}" if via else "", f" dev {interface}" if interface else "", " onlink" if onlink else "")
             )
-            return f"{inside} route add {'' if kind == 'unicast' else kind + ' '}{destination}{hop}"
+            where = "" if table == MAIN else f" table {table}"
+            return f"{inside} route add {'' if kind == 'unicast' else kind + ' '}{destination}{hop}{where}"
         case DeleteRoute(_, destination, via, _):
             return f"{inside} route del {destination}{f' via {via}' if via else ''}"
         case DeleteLink(_, name, _):

@@ -13,6 +13,7 @@ import selectors
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,14 +28,17 @@ QUESTION = b"?\n"
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One attempt from a namespace to an address. `sequence` probes wait for all before them (session affinity)."""
+    """One attempt from a namespace to an address.
+
+    Probes with the same `sequence`, if it is not "", run strictly one after another (session affinity).
+    """
 
     namespace: str
     address: str
     port: int
     protocol: str
     patience: float = 0.7
-    sequence: bool = False
+    sequence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +190,16 @@ class Prober:
 
 
 def _crowds(probes: Sequence[Probe]) -> Iterator[list[tuple[int, Probe]]]:
-    crowd: list[tuple[int, Probe]] = []
+    """Yield crowds that may run at once: the n-th probe of a sequence is in the n-th round."""
+    rounds: dict[int, list[tuple[int, Probe]]] = {}
+    seen: Counter[str] = Counter()
     for number, probe in enumerate(probes):
-        if crowd and (probe.sequence or crowd[-1][1].sequence or len(crowd) >= CROWD):
-            yield crowd
-            crowd = []
-        crowd.append((number, probe))
-    if crowd:
-        yield crowd
+        turn = seen[probe.sequence] if probe.sequence else 0
+        seen[probe.sequence] += 1
+        rounds.setdefault(turn, []).append((number, probe))
+    for turn in sorted(rounds):
+        crowd = rounds[turn]
+        yield from (crowd[start : start + CROWD] for start in range(0, len(crowd), CROWD))
 
 
 def delivered(data: bytes) -> Observation:

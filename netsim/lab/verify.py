@@ -67,19 +67,21 @@ def _group(lab: state.LabState, tracer: Tracer, group: Sequence[Question]) -> It
     probes: list[Probe] = []
     spans: list[slice] = []
     for question, shares in zip(group, predictions, strict=True):
-        sticky = is_sticky(tracer, question)
+        sticky = is_sticky(tracer, question, shares)
         wanted = 4 if sticky else min(enough(shares, DOUBT), MAX_TRIES)
         spans.append(slice(len(probes), len(probes) + wanted))
-        probes.extend(_probe(lab, question, sticky=sticky) for _ in range(wanted))
+        # An affinity table belongs to a Service port: all of a client's connections to the Service share it.
+        sequence = f"{question.source} {question.service}" if sticky else ""
+        probes.extend(_probe(lab, question, sequence) for _ in range(wanted))
     observations = probe_all(lab, probes) if probes else ()
     for question, shares, span in zip(group, predictions, spans, strict=True):
-        yield compare(question, shares, observations[span], sticky=is_sticky(tracer, question))
+        yield compare(question, shares, observations[span], sticky=is_sticky(tracer, question, shares))
 
 
-def _probe(lab: state.LabState, question: Question, *, sticky: bool) -> Probe:
+def _probe(lab: state.LabState, question: Question, sequence: str) -> Probe:
     address, port = parse_endpoint(question.target)
     namespace = enter.namespace_of(lab, question.source)
-    return Probe(namespace, address, port, question.protocol, sequence=sticky)
+    return Probe(namespace, address, port, question.protocol, sequence=sequence)
 
 
 def predicted(tracer: Tracer, question: Question) -> Shares:
@@ -107,8 +109,10 @@ def observation_words(observation: Observation) -> str:
     return "REFUSED" if observation.verdict == "REFUSED" else "SILENCE"
 
 
-def is_sticky(tracer: Tracer, question: Question) -> bool:
+def is_sticky(tracer: Tracer, question: Question, shares: Shares) -> bool:
     """Whether the Service keeps clients at one endpoint: then tries are not independent."""
+    if not any(words.startswith("DELIVERED") for words in shares):
+        return False
     namespace, _, name = question.service.partition("/")
     service = tracer.cluster.service(namespace, name)
     return service is not None and service.affinity_seconds is not None
