@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
+from textwrap import wrap
 
 from netsim.errors import printable
 from netsim.report.why import Diagnosis, Fix, PodLine
 from netsim.report.why_text import text
 
 MOST_BOXES = 8
-WIDTH, HEIGHT, GAP, MARGIN = 184, 72, 46, 24
+WIDTH, HEIGHT, GAP, MARGIN = 184, 78, 46, 24
 COLUMNS = 5
 FONT = "font-family='ui-monospace, SFMono-Regular, Menlo, Consolas, monospace'"
 
@@ -131,7 +132,9 @@ def _fan(rules: Box, shown: Sequence[Box], more: int, middle: float) -> Iterator
     listed = [*shown, *([Box(f"and {more} more", (), "off")] if more else [])] or [Box("no endpoint", (), "off")]
     for row, box in enumerate(listed):
         y = MARGIN + 40 + row * (HEIGHT + 14)
-        off = rules.state in ("bad", "off") or box.state != "ok"
+        unreached = rules.state in ("bad", "off")
+        off = unreached or box.state != "ok"
+        box = replace(box, state="off") if unreached and box.state == "ok" else box
         yield _arrow(start, middle + HEIGHT / 2, x, y + HEIGHT / 2, off=off)
         yield _box(box, x, y)
 
@@ -145,7 +148,8 @@ def _box(box: Box, x: float, y: float) -> str:
     dash = " stroke-dasharray='5 4'" if box.state == "off" else ""
     rect = f"<rect x='{x}' y='{y}' width='{WIDTH}' height='{HEIGHT}' rx='8' fill='{fill}' stroke='{stroke}'{dash}/>"
     title = _text(x + 10, y + 20, box.title, 12, ink, 23, bold=True)
-    lines = [_text(x + 10, y + 37 + 14 * i, line, 10, ink, 27) for i, line in enumerate(box.lines[:3])]
+    wrapped = [part for line in box.lines for part in wrap(printable(line), 27)[:2]]
+    lines = [_text(x + 10, y + 38 + 14 * i, line, 10, ink, 27) for i, line in enumerate(wrapped[:3])]
     hover = f"<title>{_safe('; '.join((box.title, *box.lines)))}</title>"
     return f"<g>{hover}{rect}{title}{''.join(lines)}</g>"
 
@@ -170,7 +174,7 @@ def _safe(what: str) -> str:
 
 STYLE = (
     "body{font:14px/1.5 system-ui,sans-serif;margin:2rem;color:#212529;background:#fff}"
-    "pre{background:#f8f9fa;padding:1rem;border-radius:8px;overflow:auto}svg{max-width:100%;height:auto}"
+    "pre{background:#f8f9fa;padding:1rem;border-radius:8px;white-space:pre-wrap}svg{max-width:100%;height:auto}"
     "table{border-collapse:collapse}td,th{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #dee2e6}"
 )
 
