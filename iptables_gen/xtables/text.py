@@ -120,7 +120,11 @@ def _chain_line(line: str) -> ChainLine:
 
 
 def _check_name(word: Word) -> None:
-    if not word.text or word.text.startswith(("-", "!")) or len(word.text.encode()) > _LONGEST:
+    if (
+        not word.text
+        or word.text.startswith(("-", "!"))
+        or len(word.text.encode("utf-8", "surrogateescape")) > _LONGEST
+    ):
         raise WordError(
             f"{word.text!r} is not a chain name (1 to {_LONGEST} bytes, not beginning with - or !)", word.column
         )
