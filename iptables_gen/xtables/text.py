@@ -120,14 +120,10 @@ def _chain_line(line: str) -> ChainLine:
 
 
 def _check_name(word: Word) -> None:
-    if (
-        not word.text
-        or word.text.startswith(("-", "!"))
-        or len(word.text.encode("utf-8", "surrogateescape")) > _LONGEST
-    ):
-        raise WordError(
-            f"{word.text!r} is not a chain name (1 to {_LONGEST} bytes, not beginning with - or !)", word.column
-        )
+    size = len(word.text.encode("utf-8", "surrogateescape"))
+    if word.text.startswith(("-", "!")) or not 0 < size <= _LONGEST:
+        problem = f"{word.text!r} is not a chain name (1 to {_LONGEST} bytes, not beginning with - or !)"
+        raise WordError(problem, word.column)
 
 
 def _counters(text: str, column: int) -> Counters:

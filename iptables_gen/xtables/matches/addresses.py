@@ -123,12 +123,8 @@ class Interface:
 
         Raises:  ValueError for a name the kernel cannot have (empty, over 15 bytes, blank or `/`).
         """
-        if (
-            not text
-            or len(text.encode("utf-8", "surrogateescape")) > 15
-            or "/" in text
-            or any(c.isspace() for c in text)
-        ):
+        size = len(text.encode("utf-8", "surrogateescape"))
+        if not 0 < size < 16 or "/" in text or any(c.isspace() for c in text):
             raise ValueError(f"{text!r} is not an interface name")
         return cls(end, text, negated)
 
