@@ -12,6 +12,7 @@ from netsim.cli.options import input_options, output_option
 from netsim.cli.session import Session, open_session
 from netsim.cli.terminal import say
 from netsim.cluster.default_pods import Object
+from netsim.cluster.observed import with_status
 from netsim.cluster.resources import ALL, find_kind, is_namespaced, plural, resources
 from netsim.errors import UsageError
 
@@ -31,6 +32,8 @@ def command(kinds: str, names: tuple[str, ...], all_namespaces: bool, output: st
     wanted = [wanted_kind(word, names, session) for word in kinds.split(",") if word]
     scope = None if all_namespaces else session.namespace
     found = [(kind, choose(resources(session.cluster, kind), scope, chosen, kind)) for kind, chosen in expand(wanted)]
+    if output in ("table", "wide"):
+        found = [(kind, [with_status(session.cluster, kind, item) for item in listed]) for kind, listed in found]
     click.echo(render(found, output, namespaces=all_namespaces), nl=False)
     return report_missing(found, expand(wanted), session)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 
+from netsim.cluster.default_class import with_default_class
 from netsim.cluster.default_pods import Object
 from netsim.cluster.model import Cluster
-from netsim.cluster.read import mapping, text
 from netsim.cluster.scope import CLUSTER_SCOPED
 from netsim.cluster.stored import stored, stored_node, stored_pod, stored_service, stored_slice
 from netsim.manifests.kinds import table
@@ -48,24 +47,6 @@ SHORT_NAMES: Mapping[str, str] = {
 # kubectl's category `all`, in its order.
 ALL = ("Pod", "Service", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet", "Job", "CronJob")
 MODELLED = ("Node", "Pod", "Service", "EndpointSlice", "Namespace")
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One object of a listing. `extra` holds what a table shows and the object does not (ready pods of an owner …)."""
-
-    data: Object
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def namespace(self) -> str:
-        """Return metadata.namespace, "" for what lives outside namespaces."""
-        return text(mapping(self.data.get("metadata")).get("namespace"))
-
-    @property
-    def name(self) -> str:
-        """Return metadata.name."""
-        return text(mapping(self.data.get("metadata")).get("name"))
 
 
 def plural(kind: str) -> str:
@@ -115,7 +96,10 @@ def resources(cluster: Cluster, kind: str) -> Iterator[Object]:
             yield from _namespaces(cluster)
         case _:
             pass
-    if kind != "Namespace":
+    if kind == "Ingress":
+        classes = cluster.objects.get("IngressClass", ())
+        yield from (with_default_class(stored(manifest), classes) for manifest in cluster.objects.get(kind, ()))
+    elif kind != "Namespace":
         yield from (stored(manifest) for manifest in cluster.objects.get(kind, ()))
 
 
