@@ -132,8 +132,12 @@ def show_findings(findings: Iterable[Finding], name: str, params: Mapping[str, A
             click.echo(f"  observed:  {'; '.join(f'{count}x {words}' for words, count in finding.observed.items())}")
             click.echo(f"  reproduce: netsim lab verify {name} --queries - <<< '{query_line(finding)}'")
     counts = {kind: sum(finding.result == kind for finding in listed) for kind in ("agree", "differ", "unverifiable")}
+    repeated = sum(bool(finding.first) and finding.result == "agree" for finding in listed)
     packets = sum(sum(finding.observed.values()) for finding in listed)
-    click.echo(", ".join(f"{count} {kind}" for kind, count in counts.items()) + f" ({packets} connections)")
+    click.echo(
+        ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        + f" ({packets} connections, {repeated} repeated)"
+    )
 
 
 def query_line(finding: Finding) -> str:
@@ -154,6 +158,7 @@ def findings_json(findings: Iterable[Finding]) -> dict[str, Any]:
                 "predicted": {words: str(share) for words, share in finding.predicted.items()},
                 "observed": finding.observed,
                 "why": finding.why,
+                "firstTry": finding.first,
             }
             for finding in findings
         ],

@@ -22,6 +22,9 @@ QUIET: Mapping[str, str] = {
     # Tests and people send many packets that are refused: the kernel must not ration its answers.
     "net.ipv4.icmp_ratelimit": "0",
     "net.ipv6.icmp.ratelimit": "0",
+    # The mask also takes errors out of the limit on all messages together (type 255 does not exist).
+    "net.ipv4.icmp_ratemask": "0",
+    "net.ipv6.icmp.ratemask": "255",
     # Addresses work at once instead of after a second of duplicate address detection.
     "net.ipv6.conf.all.accept_dad": "0",
     "net.ipv6.conf.default.accept_dad": "0",
