@@ -47,6 +47,7 @@ def up(name: str, params: Mapping[str, Any]) -> None:
     """Bring a lab up, or with --dry-run print how."""
     from netsim.lab import holder
     from netsim.lab.build import lab_hosts, plan_lab
+    from netsim.lab.names import dns_starter
     from netsim.lab.ops import describe
 
     prepared = prepare(params)
@@ -56,7 +57,8 @@ def up(name: str, params: Mapping[str, Any]) -> None:
         return
     rootless = params["rootless"] or os.geteuid() != 0
     inputs = tuple(os.path.abspath(path) for path in params["filenames"] if path != "-")
-    plan = holder.Plan(name, operations, prepared.config.mode, rootless, inputs)
+    starters = (("dns", dns_starter(prepared.network.cluster)),)
+    plan = holder.Plan(name, operations, prepared.config.mode, rootless, inputs, starters)
     with progress(f"bringing up {name}"):
         lab = holder.start(plan)
     keep(name, prepared.session, params)

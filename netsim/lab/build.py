@@ -11,6 +11,7 @@ from netsim.hosts.model import Host
 from netsim.hosts.network import Network
 from netsim.hosts.services import external_local, service_vips
 from netsim.lab.listen import servers
+from netsim.lab.names import file_operations
 from netsim.lab.ops import AddRoute, AddRule, Operation
 from netsim.lab.plan import plan_hosts
 from netsim.lab.programs import program_operations
@@ -43,6 +44,7 @@ def plan_lab(network: Network, hosts: Iterable[Host]) -> tuple[Operation, ...]:
         *plan_hosts(listed),
         *vip_routes(network),
         *program_operations(listed),
+        *file_operations(network.cluster, listed),
         *servers(network.cluster, listed),
     )
 
