@@ -72,7 +72,7 @@ def parse_rule(words: Words) -> Rule:
 def _opaque(words: Words) -> Opaque:
     start, depth = words.at, 0
     while words.peek() not in ("", "\n") and not (words.peek() in (";", "}") and not depth):
-        if words.peek() == "comment" and words.peek(2) in STOPS and not depth:
+        if words.peek() == "comment" and words.peek(1)[:1] == '"' and not depth:
             break
         depth += {"{": 1, "}": -1}.get(words.peek(), 0)
         words.take()

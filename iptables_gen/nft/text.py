@@ -35,6 +35,9 @@ _VERBS: dict[str, Verb] = {
 }
 
 
+_KINDS = frozenset({"table", "chain", "set", "map", "element", "rule"})
+
+
 def render_commands(commands: Iterable[Command]) -> str:
     """Return the transaction's text, one command a line."""
     return "".join([render_command(command) + "\n" for command in commands])
@@ -115,6 +118,10 @@ def parse(text: str, file: str = "-") -> Tables:
         if words.peek() == "table":
             table = _parse_table(words)
             listed[table.family, table.name] = table
+        elif (words.peek(), words.peek(1)) == ("flush", "ruleset"):
+            words.at += 2
+            listed.clear()
+            commands.clear()
         else:
             commands.append(_parse_command(words))
         words.skip_breaks()
@@ -152,9 +159,10 @@ def _parse_command(words: Words) -> Command:
     if verb is None:
         raise words.error(f"unknown command {words.peek()!r}")
     words.take()
-    kind = words.take()
-    if kind == "ruleset":
-        raise words.error("a command on the whole ruleset is not supported here")
+    kind = words.peek()
+    if kind not in _KINDS:
+        raise words.error(f"unknown object {kind!r}")
+    words.take()
     family, table = _table_name(words)
     if kind == "table":
         return Command(verb, family, table, None, _table_comment(words))
@@ -184,10 +192,8 @@ def _parse_thing(kind: str, verb: Verb, words: Words) -> Thing:
             elements = parse_elements(words)
             word = "map" if any(element.data is not None for element in elements) else "set"
             return Elements(name, word, elements)
-        case "rule":
-            return ChainRule(words.take(), parse_rule(words))
         case _:
-            raise words.error(f"unknown object {kind!r}")
+            return ChainRule(words.take(), parse_rule(words))
 
 
 def _no_data(kind: str) -> tuple[str, ...]:

@@ -6,17 +6,14 @@ One boot loads every recorded node, one after another, and prints what the kerne
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "iptables_gen" / "kubeproxy"))
-from recorded_modes import RECORDED, canon, inputs_of, recorded_nodes
-
 from iptables_gen.kubeproxy.ipvs import compile_input
 from iptables_gen.xtables.ir import Style
 from iptables_gen.xtables.text import render
+from tests.iptables_gen.kubeproxy.recorded_modes import RECORDED, canon, inputs_of, recorded_nodes
 
 pytestmark = pytest.mark.uml
 NODES = recorded_nodes("ipvs")

@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "iptables_gen" / "kubeproxy"))
-from recorded_modes import RECORDED, canon, inputs_of, recorded_nodes
 
 from iptables_gen.kubeproxy.nftables import compile_input
 from iptables_gen.nft.ir import Table
 from iptables_gen.nft.jsontext import parse_json
 from iptables_gen.nft.text import parse, render_tables
+from tests.iptables_gen.kubeproxy.recorded_modes import RECORDED, canon, inputs_of, recorded_nodes
 
 pytestmark = pytest.mark.kernel
 NODES = recorded_nodes("nftables")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +14,10 @@ from netsim.cluster.model import Cluster
 from netsim.cluster.options import BuildOptions
 from netsim.cluster.proxy import proxy_input
 from netsim.manifests.load import load
+from tests.conformance.canon import canon
 
 CONFORMANCE = Path(__file__).parents[2] / "conformance"
 RECORDED = CONFORMANCE / "kube-proxy"
-
-sys.path.insert(0, str(CONFORMANCE))
-from canon import canon  # type: ignore[import-not-found]  # noqa: E402
 
 
 def _many(text: str) -> tuple[str, ...]:

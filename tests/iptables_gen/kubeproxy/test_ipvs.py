@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from recorded_modes import RECORDED, canon, inputs_of, recorded_nodes
 
 from iptables_gen.ipvs.text import (
     parse_addresses,
@@ -14,6 +13,7 @@ from iptables_gen.ipvs.text import (
     render_sets,
 )
 from iptables_gen.kubeproxy.ipvs import SETS, compile_input
+from tests.iptables_gen.kubeproxy.recorded_modes import RECORDED, canon, inputs_of, recorded_nodes
 
 NODES = recorded_nodes("ipvs")
 BOTH_FAMILIES = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from recorded_modes import RECORDED, canon, inputs_of, recorded_nodes
 
 from iptables_gen.kubeproxy.nftables import compile_input
 from iptables_gen.nft.text import parse, render_tables
+from tests.iptables_gen.kubeproxy.recorded_modes import RECORDED, canon, inputs_of, recorded_nodes
 
 NODES = recorded_nodes("nftables")
 FILES = ("nft-input.txt", "nft-input-v6.txt")
