@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from netsim.errors import Problem, Where
 from netsim.manifests import jsondoc, yamldoc
 from netsim.manifests.objects import Positions
+from netsim.manifests.repair import repaired
 from netsim.manifests.sources import Text
 from netsim.manifests.yamldoc import SyntaxProblem
 
@@ -29,16 +30,19 @@ class Document:
     problems: tuple[Problem, ...] = ()
 
 
-def documents(text: Text) -> Iterator[Document | Problem]:
-    """Yield the documents of an input and the problems of those that cannot be read; empty documents are left out."""
+def documents(text: Text, *, mend: bool = False) -> Iterator[Document | Problem]:
+    """Yield the documents of an input and the problems of those that cannot be read; empty documents are left out.
+
+    With *mend* the object that a text probably means comes with the problem of the text.
+    """
     raw = text.raw.removeprefix(_BOM)
     if raw.lstrip()[:1] in (b"{", b"["):
         yield from _json(text.name, raw)
     else:
-        yield from _yaml(text.name, raw)
+        yield from _yaml(text.name, raw, mend=mend)
 
 
-def _yaml(name: str, raw: bytes) -> Iterator[Document | Problem]:
+def _yaml(name: str, raw: bytes, *, mend: bool = False) -> Iterator[Document | Problem]:
     for part in split(name, raw):
         if isinstance(part, Problem):
             yield part
@@ -47,11 +51,22 @@ def _yaml(name: str, raw: bytes) -> Iterator[Document | Problem]:
         try:
             document = yamldoc.read(content, line)
         except yamldoc.BadYAML as error:
-            yield _problem(name, error.problem)
+            yield _mended(name, content, line, error) if mend else _problem(name, error.problem)
             continue
         if document is not None and document.data is not None:
             problems = tuple(_problem(name, problem) for problem in document.problems)
             yield Document(document.data, yamldoc.YamlPositions(name, document.place, document.letters), problems)
+
+
+def _mended(name: str, content: bytes, line: int, error: yamldoc.BadYAML) -> Document | Problem:
+    """Return a document that cannot be read as what it probably says, marked with its problem."""
+    problem = _problem(name, error.problem)
+    mended = repaired(content, line)
+    if mended is None or not isinstance(mended.document.data, dict):
+        return problem
+    document = mended.document
+    positions = yamldoc.YamlPositions(name, document.place, document.letters)
+    return Document(document.data, positions, (replace(problem, hint=problem.hint or mended.hint),))
 
 
 def split(name: str, raw: bytes) -> Iterator[tuple[bytes, int] | Problem]:

@@ -180,6 +180,26 @@ def _size(text: str) -> int:
 
 def item_offsets(raw: bytes, start: int) -> Iterator[int]:
     """Yield the offset of each element of the top-level `items` of the object at *start*."""
+    yield from _offsets_by_length(raw) if start == 0 else _offsets_by_token(raw, start)
+
+
+def _offsets_by_length(raw: bytes) -> Iterator[int]:
+    """Yield them for a file that is one object: msgspec skips values a hundred times faster than a regex does."""
+    import msgspec
+
+    members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    whole = bytes(members["items"])
+    position = raw.find(whole[:256])
+    while position >= 0 and raw[position : position + len(whole)] != whole:
+        position = raw.find(whole[:256], position + 1)
+    position += 1
+    for item in msgspec.json.decode(whole, type=list[msgspec.Raw]):
+        position = _end_of_comma(raw, position)
+        yield position
+        position += len(memoryview(item))
+
+
+def _offsets_by_token(raw: bytes, start: int) -> Iterator[int]:
     position = offset_of(raw, start, ("items",)) + 1
     position = _end_of_space(raw, position)
     while position < len(raw) and raw[position] != 0x5D:

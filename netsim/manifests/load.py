@@ -17,6 +17,9 @@ from netsim.manifests.sources import texts
 from netsim.manifests.structure import judge
 from netsim.manifests.yamldoc import Place, YamlPositions
 
+_MANY = 1000
+"""Objects from which it pays to tell the collector of them."""
+
 
 def load(
     paths: Sequence[str],
@@ -32,9 +35,12 @@ def load(
     Kubernetes does not serve is an error of its own instead of one counted warning per kind.
     """
     with _no_collector():
-        found = [part for text in texts(paths, recursive=recursive, stdin=stdin) for part in _read(text)]
+        found = [part for text in texts(paths, recursive=recursive, stdin=stdin) for part in _read(text, mend=keep_bad)]
         items = [item for part in found for item in (_items(part) if isinstance(part, Document) else (part,))]
         judged = judge(items, keep_bad=keep_bad)
+        if len(judged.objects) >= _MANY:
+            # They live as long as the process: later collections need not walk them again and again.
+            gc.freeze()
     return judged
 
 
@@ -50,12 +56,12 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _read(text: Any) -> Iterator[Document | Problem]:
+def _read(text: Any, *, mend: bool) -> Iterator[Document | Problem]:
     if isinstance(text, Problem):
         yield text
         return
     empty = True
-    for part in documents(text):
+    for part in documents(text, mend=mend):
         empty = False
         yield part
     if empty:

@@ -14,6 +14,7 @@ _LEADING_ZEROS = "must not have leading 0s"
 _MAPPED = "must not be an IPv4-mapped IPv6 address"
 
 
+@lru_cache(maxsize=65536)
 def parse(value: str) -> IPAddress | None:
     """Return an address as Go's sloppy parser reads it (leading zeros in IPv4 are decimal), None if it is none."""
     if "%" in value:
@@ -25,7 +26,7 @@ def parse(value: str) -> IPAddress | None:
         return parse(plain) if plain not in ("", value) else None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65536)
 def ip(value: str) -> tuple[str, ...]:
     """Return why a value is no address in strict form: none if it is."""
     address = parse(value)
@@ -65,11 +66,12 @@ def parse_cidr(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | No
     return ipaddress.ip_network((parsed, int(length)), strict=False)
 
 
-def non_special(value: str) -> list[str]:
+@lru_cache(maxsize=65536)
+def non_special(value: str) -> tuple[str, ...]:
     """Return why an address can be no endpoint and no external IP: unspecified, loopback, link-local."""
     address = parse(value)
     if address is None:
-        return ["must be a valid IP address"]
+        return ("must be a valid IP address",)
     address = getattr(address, "ipv4_mapped", None) or address
     reasons = []
     if address.is_unspecified:
@@ -80,7 +82,7 @@ def non_special(value: str) -> list[str]:
         reasons.append("may not be in the link-local range (169.254.0.0/16, fe80::/10)")
     if _is_link_local_multicast(address):
         reasons.append("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
-    return reasons
+    return tuple(reasons)
 
 
 _LINK_LOCAL_4 = ipaddress.ip_network("169.254.0.0/16")

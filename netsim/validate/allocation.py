@@ -32,7 +32,7 @@ class Allocator:
 
     ranges: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     ips: dict[str, Owner] = field(default_factory=dict)
-    ports: dict[tuple[str, int], Owner] = field(default_factory=dict)
+    ports: dict[int, Owner] = field(default_factory=dict)
 
     def families(self) -> tuple[str, ...]:
         """Return the families that the cluster has addresses of, the default one first."""
@@ -45,7 +45,7 @@ class Claim:
     """What a Service asks for: committed to the allocator once the Service turns out valid."""
 
     ips: tuple[str, ...]
-    ports: tuple[tuple[str, int], ...]
+    ports: tuple[int, ...]
 
 
 def allocator(cidrs: Iterable[str]) -> Allocator:
@@ -72,6 +72,21 @@ def allocate(data: Object, owner: Owner, state: Allocator, *, in_ranges: bool = 
     if not causes:
         causes = list(_node_ports(spec, owner, state, in_ranges=in_ranges))
     return causes, Claim(_wanted(spec), tuple(_ports(spec)))
+
+
+def claim_plainly(spec: Object, owner: Owner, state: Allocator, *, in_ranges: bool) -> bool:
+    """Take what a plainly valid Service asks for; False, with nothing taken, when the long way has to say more."""
+    listed, single = spec.get("clusterIPs"), spec.get("clusterIP")
+    if listed and listed[0] != single:
+        return False
+    ips = (single,) if single else ()
+    ports = tuple(_ports(spec)) if spec.get("type", "ClusterIP") != "ClusterIP" else ()
+    if any(_refusal(ip, owner, state, in_ranges=in_ranges) for ip in ips):
+        return False
+    if ports and any(True for _ in _node_ports(spec, owner, state, in_ranges=in_ranges)):
+        return False
+    commit(Claim(ips, ports), owner, state)
+    return True
 
 
 def commit(claim: Claim, owner: Owner, state: Allocator) -> None:
@@ -221,20 +236,20 @@ def _needs_node_ports(spec: Object) -> bool:
     return service_type(spec) in ("NodePort", "LoadBalancer")
 
 
-def _ports(spec: Object) -> Iterator[tuple[str, int]]:
-    """Yield protocol and node port of every port that asks for one."""
+def _ports(spec: Object) -> Iterator[int]:
+    """Yield every node port that is asked for."""
     if _needs_node_ports(spec):
         for port in items(spec, "ports"):
             if number(port, "nodePort"):
-                yield text(port, "protocol", "TCP"), number(port, "nodePort")
+                yield number(port, "nodePort")
     if needs_health_check(spec) and number(spec, "healthCheckNodePort"):
-        yield "", number(spec, "healthCheckNodePort")
+        yield number(spec, "healthCheckNodePort")
 
 
 def _node_ports(spec: Object, owner: Owner, state: Allocator, *, in_ranges: bool) -> Causes:
     """Ask for the node ports in order; one number serves a service port's protocols together, and nobody else."""
     mine: dict[int, int] = {}
-    held = {port: holder for (_, port), holder in state.ports.items() if holder != owner}
+    held = state.ports
     for index, port in enumerate(items(spec, "ports") if _needs_node_ports(spec) else ()):
         wanted = number(port, "nodePort")
         if not wanted or mine.get(number(port, "port")) == wanted:
@@ -243,18 +258,27 @@ def _node_ports(spec: Object, owner: Owner, state: Allocator, *, in_ranges: bool
         if in_ranges and wanted not in NODE_PORTS:
             yield invalid(place, wanted, _OUT_OF_NODE_PORTS)
             return
-        if wanted in mine.values() or wanted in held:
+        if wanted in mine.values() or held.get(wanted, owner) != owner:
             yield invalid(place, wanted, _PORT_TAKEN)
             return
         mine[number(port, "port")] = wanted
-    yield from _health_check_port(spec, {**held, **dict.fromkeys(mine.values(), ("", ""))}, in_ranges=in_ranges)
+    if number(spec, "healthCheckNodePort"):
+        yield from _health_check_port(
+            spec, owner, {**held, **dict.fromkeys(mine.values(), ("", ""))}, in_ranges=in_ranges
+        )
 
 
-def _health_check_port(spec: Object, held: dict[int, Owner], *, in_ranges: bool) -> Causes:
+def _health_check_port(spec: Object, owner: Owner, held: dict[int, Owner], *, in_ranges: bool) -> Causes:
     wanted = number(spec, "healthCheckNodePort")
     if not wanted or not needs_health_check(spec):
         return
-    why = _OUT_OF_NODE_PORTS if in_ranges and wanted not in NODE_PORTS else _PORT_TAKEN if wanted in held else ""
+    why = (
+        _OUT_OF_NODE_PORTS
+        if in_ranges and wanted not in NODE_PORTS
+        else _PORT_TAKEN
+        if held.get(wanted, owner) != owner
+        else ""
+    )
     if why:
         # The server answers 500 here: an internal error without a field or a reason.
         place = At(("spec", "healthCheckNodePort"), "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from netsim.errors import Problem
@@ -10,10 +10,11 @@ from netsim.manifests import kinds
 from netsim.manifests.api import Loaded
 from netsim.manifests.objects import Manifest, field_path
 from netsim.manifests.structure import in_namespace
-from netsim.validate.allocation import Allocator, Claim, allocate, allocator, commit
+from netsim.validate.allocation import Allocator, Claim, allocate, allocator, claim_plainly, commit
 from netsim.validate.cause import Cause
 from netsim.validate.guess import guessed
 from netsim.validate.hints import value_hint
+from netsim.validate.plain import Test, plain_tests
 from netsim.validate.prune import prune, touches
 from netsim.validate.registry import check_of, resource
 
@@ -31,11 +32,16 @@ class Verdict:
 
 @dataclass(slots=True)
 class Judge:
-    """What the objects so far have taken: names, ClusterIPs, node ports."""
+    """What the objects so far have taken: names, ClusterIPs, node ports.
+
+    `all_at_once`: say what every stage finds instead of stopping where the server stops, and leave out its warnings.
+    """
 
     allocator: Allocator
     namespace: str = "default"
     names: set[tuple[str, str, str]] = field(default_factory=set)
+    plain: Mapping[tuple[str, str], Test] = field(default_factory=dict)
+    all_at_once: bool = False
 
     def problems(self, manifest: Manifest, found: Sequence[Problem]) -> Iterator[Problem]:
         """Yield everything about an object; *found* are the problems of its structure.
@@ -43,7 +49,9 @@ class Judge:
         Like the server this stops at the first stage that fails: text and kind, decoding, allocation, field
         validation, storage. What later stages would have said follows as warnings.
         """
-        yield from found
+        if not found and self.is_plain(manifest):
+            return
+        yield from _by_stage(found)
         refused = any(problem.severity == "error" for problem in found)
         served = kinds.served(manifest.api_version, manifest.kind)
         if served in ("unknown", "custom", "config") or not manifest.kind:
@@ -59,6 +67,22 @@ class Judge:
                 yield _already_exists(manifest, key)
             self.names.add(key)
 
+    def is_plain(self, manifest: Manifest) -> bool:
+        """Return whether an object is valid at first sight; if so, take in what it holds."""
+        test = self.plain.get((manifest.api_version, manifest.kind))
+        if test is None or not test(manifest.data):
+            return False
+        owner = (manifest.namespace or self.namespace, manifest.name)
+        key = (resource(manifest.api_version, manifest.kind), *owner)
+        if key in self.names:
+            return False
+        if manifest.kind == "Service" and not claim_plainly(
+            manifest.data["spec"], owner, self.allocator, in_ranges=not manifest.stored
+        ):
+            return False
+        self.names.add(key)
+        return True
+
     def _namespace_of(self, manifest: Manifest) -> str:
         return (manifest.namespace or self.namespace) if kinds.is_namespaced(manifest.kind) else ""
 
@@ -72,14 +96,35 @@ class Judge:
         if (manifest.api_version, manifest.kind) == ("v1", "Service"):
             causes, claim = allocate(data, owner, self.allocator, in_ranges=not manifest.stored)
             yield from as_problems(manifest, causes, wrong, hidden=hidden)
-            hidden = hidden or bool(causes)
+            hidden = hidden or (bool(causes) and not self.all_at_once)
         checked = list(check_of(manifest.api_version, manifest.kind)(data))
         refused = hidden or any(cause.severity == "error" for cause in checked)
         # A refused object gets no warnings, but for the one of its API itself.
-        told = [cause for cause in checked if not refused or cause.severity == "error" or cause.at.text == "apiVersion"]
+        silent = refused or self.all_at_once
+        told = [cause for cause in checked if not silent or cause.severity == "error" or _always(cause, self)]
         yield from as_problems(manifest, told, wrong, hidden=hidden)
         if not refused:
             commit(claim, owner, self.allocator)
+
+
+_STAGES = {"NoKindMatch": 1, "BadType": 2, "UnknownField": 3}
+
+
+def _stage(problem: Problem) -> int:
+    if problem.reason == "BadYAML":
+        return 3 if "already set in map" in problem.message else 0
+    return _STAGES.get(problem.reason, 3)
+
+
+def _by_stage(found: Sequence[Problem]) -> Iterator[Problem]:
+    """Yield the problems of reading: the server goes no further than the first stage that fails."""
+    first = min((_stage(problem) for problem in found if problem.severity == "error"), default=9)
+    for problem in found:
+        yield _hidden(problem) if problem.severity == "error" and _stage(problem) > first else problem
+
+
+def _always(cause: Cause, state: Judge) -> bool:
+    return cause.at.text == "apiVersion" and not state.all_at_once
 
 
 def as_problems(
@@ -113,7 +158,7 @@ def _already_exists(manifest: Manifest, key: tuple[str, str, str]) -> Problem:
 
 def judge(loaded: Loaded, *, namespace: str = "default", cidrs: Sequence[str] = ()) -> Verdict:
     """Return the verdict on everything that was loaded with `keep_bad`; *cidrs* are the cluster's service ranges."""
-    state = Judge(allocator(cidrs), namespace)
+    state = Judge(allocator(cidrs), namespace, plain=plain_tests(loaded.objects))
     owned = {id(problem) for problems in loaded.found.values() for problem in problems}
     problems = [problem for problem in loaded.problems if id(problem) not in owned]
     for index, manifest in enumerate(loaded.objects):
