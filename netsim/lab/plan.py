@@ -67,11 +67,14 @@ def plan_hosts(hosts: Iterable[Host], numbers: Numbers | None = None) -> tuple[O
     listed = tuple(hosts)
     count = numbers or Numbers()
     owners = {i.segment: (host, i) for host in listed for i in host.interfaces if i.kind == "bridge"}
+    # A node's uplink comes before its bridge, as on real nodes: MASQUERADE on loopback takes the first link's address.
+    uplinks = [link for host in listed for link in _cables(host, owners, count, uplink=True)]
     bridges = [link for host in listed for link in _bridges(host, count)]
-    cables = [link for host in listed for link in _cables(host, owners, count)]
+    cables = [link for host in listed for link in _cables(host, owners, count, uplink=False)]
     return (
         *fabric(),
         *(operation for host in listed for operation in _namespace(host)),
+        *uplinks,
         *bridges,
         *cables,
         *(operation for host in listed for operation in _addresses(host, count)),
@@ -115,11 +118,17 @@ def _bridges(host: Host, count: Numbers) -> Iterator[Operation]:
             yield MakeBridge(namespace, interface.name, count.assign(namespace, interface.name))
 
 
-def _cables(host: Host, owners: Mapping[str, tuple[Host, Interface]], count: Numbers) -> Iterator[Operation]:
-    """Yield a veth pair for each plugged interface: the bridge's end first, the host's end in its own namespace."""
+def _cables(
+    host: Host, owners: Mapping[str, tuple[Host, Interface]], count: Numbers, *, uplink: bool
+) -> Iterator[Operation]:
+    """Yield a veth pair for each interface plugged into the fabric (uplink) or into a node's bridge.
+
+    The bridge's end is made first, the host's end in its own namespace.
+    """
     namespace = namespace_name(host)
     for interface in host.interfaces:
-        if interface.kind in ("ethernet", "veth") and interface.segment:
+        plugged = interface.kind in ("ethernet", "veth") and interface.segment
+        if plugged and uplink == (interface.segment in BRIDGES):
             where, master, hairpin = _bridge_of(interface.segment, owners, count)
             name, index = count.port()
             own = count.assign(namespace, interface.name)

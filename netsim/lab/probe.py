@@ -148,8 +148,9 @@ class Prober:
                 self._selector.modify(opened, selectors.EVENT_READ, (number, probe))
         except OSError as error:
             # EPERM: the packet was cut off in OUTPUT; an ICMP error, if there is one, waits on the error queue.
-            if error.errno != errno.EPERM or refusal(opened):
-                self._fail(number, opened, error.errno or 0)
+            refused = refusal(opened)
+            if refused or error.errno != errno.EPERM:
+                self._fail(number, opened, error.errno or 0, refused)
 
     def _ready(self, key: selectors.SelectorKey) -> None:
         number, probe = key.data

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Literal
 
 from iptables_gen.values import format_ip, parse_endpoint, parse_ip
+from netsim.cluster.model import Cluster
 from netsim.hosts.network import Network
 from netsim.lab import enter, holder, state
 from netsim.lab.build import vip_route
@@ -83,17 +84,20 @@ def _group(lab: state.LabState, tracer: Tracer, group: Sequence[Question], patie
         wanted = 4 if sticky else min(enough(shares, DOUBT), MAX_TRIES)
         spans.append(slice(len(probes), len(probes) + wanted))
         # An affinity table belongs to a Service port: all of a client's connections to the Service share it.
-        sequence = f"{question.source} {question.service}" if sticky else ""
-        probes.extend(_probe(lab, question, sequence, patience) for _ in range(wanted))
+        client = client_namespace(lab, tracer.cluster, question.source)
+        sequence = f"{client} {question.service}" if sticky else ""
+        address, port = parse_endpoint(question.target)
+        probes.extend([Probe(client, address, port, question.protocol, patience, sequence)] * wanted)
     observations = probe_all(lab, probes) if probes else ()
     for question, shares, span in zip(group, predictions, spans, strict=True):
         yield compare(question, shares, observations[span], sticky=is_sticky(tracer, question, shares))
 
 
-def _probe(lab: state.LabState, question: Question, sequence: str, patience: float) -> Probe:
-    address, port = parse_endpoint(question.target)
-    namespace = enter.namespace_of(lab, question.source)
-    return Probe(namespace, address, port, question.protocol, patience, sequence)
+def client_namespace(lab: state.LabState, cluster: Cluster, source: str) -> str:
+    """Return the namespace of a client; a hostNetwork pod is a process of its node."""
+    _, _, name = source.partition("/")
+    pod = cluster.pod(*name.split("/", 1)) if source.startswith("pod/") and "/" in name else None
+    return enter.namespace_of(lab, f"node/{pod.node_name}" if pod and pod.host_network else source)
 
 
 def predicted(tracer: Tracer, question: Question) -> Shares:
