@@ -48,10 +48,8 @@ def endpoints(data: Object) -> Object:
 
 def endpoint_slice(data: Object) -> Object:
     """Return a hand-made EndpointSlice: unnamed TCP ports; lists that are absent are null, conditions are an object."""
-    found = replaced(
-        data, "ports", lambda ports: [filled(p, {"name": "", "protocol": "TCP"}) for p in objects(ports)] or None
-    )
-    found = replaced(found, "endpoints", lambda listed: [_slice_endpoint(item) for item in objects(listed)] or None)
+    found = replaced(data, "ports", lambda ports: [filled(p, {"name": "", "protocol": "TCP"}) for p in objects(ports)])
+    found = replaced(found, "endpoints", lambda listed: [_slice_endpoint(item) for item in objects(listed)])
     return filled(found, {"endpoints": None, "ports": None})
 
 

@@ -1,4 +1,4 @@
-"""What the controllers would report of workloads that have no status in the input: how many pods are there, and ready."""
+"""What controllers would report of workloads without a status in the input: how many pods are there, and ready."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Key = tuple[str, str, str]
 
 
 def counts(cluster: Cluster) -> Mapping[Key, Counter[str]]:
-    """Return by (namespace, kind, name) of an owner how many pods it has: all, ready, and of each phase; computed once."""
+    """Return by (namespace, kind, name) of an owner how many pods it has: all, ready, of each phase; computed once."""
     if "observed" not in cluster.memo:
         cluster.memo["observed"] = _counts(cluster)
     return cast("Mapping[Key, Counter[str]]", cluster.memo["observed"])
