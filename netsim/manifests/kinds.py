@@ -87,21 +87,29 @@ class Table:
 
 @cache
 def table() -> Table:
-    """Return the table; read once."""
-    raw = orjson.loads(files("netsim.manifests").joinpath("kinds.json").read_bytes())
-    structs = {**raw["structs"], ANY: {"metadata": "@meta.v1.ObjectMeta"}}
+    """Return the table; read once.
+
+    kinds.json is generated; gateway.json holds the kinds of Gateway API v1.4's CustomResourceDefinitions.
+    """
+    folder = files("netsim.manifests")
+    raw = orjson.loads(folder.joinpath("kinds.json").read_bytes())
+    gateway = orjson.loads(folder.joinpath("gateway.json").read_bytes())
+    structs = {**raw["structs"], **gateway["structs"], ANY: {"metadata": "@meta.v1.ObjectMeta"}}
     return Table(raw["kinds"], structs)
 
 
 def struct_of(api_version: str, kind: str) -> str:
-    """Return the name of the struct that holds objects of a kind, "" when v1.36 does not serve it."""
-    return table().kinds.get(f"{api_version}/{kind}", "")
+    """Return the name of the struct that holds objects of a kind, "" when nothing is known of its fields."""
+    known = table().kinds.get(f"{api_version}/{kind}", "")
+    if not known and kind in CRD_GROUPS.get(api_version.partition("/")[0], ()):
+        return f"gateway.v1.{kind}"
+    return known
 
 
 def served(api_version: str, kind: str, defined: frozenset[tuple[str, str]] = frozenset()) -> Served:
     """Say who would understand an object; *defined* are the (group, kind) of CustomResourceDefinitions in the input."""
     group = api_version.rpartition("/")[0]
-    if struct_of(api_version, kind):
+    if f"{api_version}/{kind}" in table().kinds:
         return "served"
     if (group, kind) in defined or kind in CRD_GROUPS.get(group, ()):
         return "crd"

@@ -6,13 +6,14 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from netsim.manifests import kinds
 from netsim.manifests.goformat import go_number, go_type, value_word
 from netsim.manifests.hints import field_hint
+from netsim.manifests.objects import spell
 
 Path = tuple[str | int, ...]
 MAX_DEPTH = 100
@@ -46,9 +47,29 @@ class _GoField:
         return f"{self.struct}.{'.'.join(self.names)}"
 
 
+_CRD_TYPES = {"s": "string", "b": "boolean", "i": "integer", "l": "integer", "[": "array"}
+
+
+def _in_body(code: str, value: Any, path: Path) -> str:
+    """Return the message of a CustomResourceDefinition's schema for a wrong type."""
+    word = {"bool": "boolean"}.get(value_word(value), value_word(value))
+    where = spell(path)
+    return f'Invalid value: "{word}": {where} in body must be of type {_CRD_TYPES.get(code[0], "object")}: "{word}"'
+
+
 def findings(struct: str, data: Mapping[str, Any]) -> list[Finding]:
     """Return every wrong type and unknown field of an object, in the order of its text."""
-    return list(_struct(struct, data, (), ()))
+    found = list(_struct(struct, data, (), ()))
+    return [_as_crd(finding, data) for finding in found] if struct.startswith("gateway.") else found
+
+
+def _as_crd(finding: Finding, data: Mapping[str, Any]) -> Finding:
+    if finding.reason != "BadType":
+        return finding
+    value: Any = data
+    for part in finding.path:
+        value = value[part]
+    return replace(finding, message=_in_body(finding.code, value, finding.path))
 
 
 def strict_path(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, assert_never
 
 from netsim.errors import Problem
 from netsim.manifests import kinds, schema
@@ -139,17 +139,18 @@ class _Structure:
             yield _missing_kind(manifest, missing)
             return
         match self.served(manifest):
-            case "served":
-                struct = kinds.struct_of(manifest.api_version, manifest.kind)
+            case "served" | "crd" if struct := kinds.struct_of(manifest.api_version, manifest.kind):
                 yield from _fields(manifest, struct, manifest.data, lenient=self._lenient)
             case "unknown":
                 hint = kinds.kind_hint(manifest.api_version, manifest.kind)
                 text = kinds.no_match(manifest.api_version, manifest.kind)
                 yield manifest.problem(("kind",), text, reason=NO_KIND_MATCH, hint=hint, field="")
-            case "crd" | "custom":
+            case "served" | "crd" | "custom":
                 yield from _metadata(manifest, lenient=self._lenient)
             case "config" | None:
                 return
+            case other:
+                assert_never(other)
 
 
 def _defines(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -192,12 +193,14 @@ def _fields(manifest: Manifest, struct: str, data: dict[str, Any], *, lenient: b
             yield _read_as_text(manifest, finding, letter)
             continue
         unknown = finding.reason == "UnknownField"
+        # The CustomResourceDefinitions of a cluster may be newer than what is known here.
+        forgiven = manifest.stored or (lenient and struct.startswith("gateway."))
         yield manifest.problem(
             finding.path,
             finding.message,
             reason=finding.reason,
             hint=finding.hint,
-            severity="warning" if unknown and manifest.stored else "error",
+            severity="warning" if unknown and forgiven else "error",
             at_key=unknown,
             field=schema.strict_path(finding.path) if unknown else None,
         )
