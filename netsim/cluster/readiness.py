@@ -62,7 +62,7 @@ def judge(namespace: str, name: str, spec: Spec, known: Known) -> Judgement:
     if known.strict and gates and not problem:
         problem = f"readiness gate {gates} is not set"
     assumed = [Assumption("ASSUMED_REFERENCE", f"{r.kind} {namespace}/{r.name}") for r in absent]
-    assumed += _probe_assumptions(f"{namespace}/{name}", spec)
+    assumed += () if problem else _probe_assumptions(f"{namespace}/{name}", spec)
     if gates:
         assumed.append(Assumption("ASSUMED_READINESS_GATE", f"{namespace}/{name} {gates}"))
     return Judgement(not problem, why=problem, assumed=tuple(assumed))
