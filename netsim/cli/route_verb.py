@@ -101,7 +101,7 @@ def _header(word: str) -> tuple[str, str]:
     name, colon, value = word.partition(":")
     if not colon or not name.strip():
         raise UsageError(f"-H {word!r}: write 'Name: value'")
-    return name.strip().lower(), value.strip()
+    return name.strip(), value.strip()
 
 
 def _answer_queries(session: Session, routers: tuple[Router, ...], params: Mapping[str, Any]) -> int:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from netsim.cluster.model import Cluster
 from netsim.errors import UsageError
-from netsim.l7.ingress import items, mapping, text, texts
+from netsim.cluster.read import labels_of, mapping, text
+from netsim.l7.ingress import items
 from netsim.manifests.objects import Manifest
 from netsim.notes import Note
 
@@ -147,5 +148,5 @@ def _config_map(cluster: Cluster, workload: Manifest | None, reference: str) -> 
         namespace = workload.namespace
     for manifest in cluster.objects.get("ConfigMap", ()):
         if name and manifest.name == name and manifest.namespace == namespace:
-            return texts(manifest.data.get("data"))
+            return labels_of(manifest.data.get("data"))
     return {}

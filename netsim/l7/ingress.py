@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from netsim.cluster.model import Cluster
+from netsim.cluster.read import labels_of, mapping, text
 from netsim.manifests.objects import Manifest
 
 CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
@@ -113,7 +114,7 @@ def _networking(manifest: Manifest) -> bool:
 def read_class(manifest: Manifest) -> IngressClass:
     """Return the IngressClass of a manifest."""
     metadata, spec = mapping(manifest.data.get("metadata")), mapping(manifest.data.get("spec"))
-    default = texts(metadata.get("annotations")).get(DEFAULT_CLASS_ANNOTATION) == "true"
+    default = labels_of(metadata.get("annotations")).get(DEFAULT_CLASS_ANNOTATION) == "true"
     return IngressClass(manifest.name, text(spec.get("controller")), default, created(metadata), manifest)
 
 
@@ -126,7 +127,7 @@ def read_ingress(manifest: Manifest) -> Ingress:
         name=manifest.name,
         created=created(metadata),
         class_name=class_name if isinstance(class_name, str) else None,
-        annotations=texts(metadata.get("annotations")),
+        annotations=labels_of(metadata.get("annotations")),
         rules=tuple(_rule(index, mapping(rule)) for index, rule in enumerate(items(spec.get("rules")))),
         tls=tuple(_tls(index, mapping(entry)) for index, entry in enumerate(items(spec.get("tls")))),
         default_backend=_backend(mapping(spec.get("defaultBackend"))),
@@ -171,24 +172,9 @@ def _tls(index: int, entry: Mapping[str, Any]) -> IngressTLS:
     return IngressTLS(index, hosts, text(entry.get("secretName")))
 
 
-def mapping(value: object) -> Mapping[str, Any]:
-    """Return the value when it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
 def items(value: object) -> Iterable[Any]:
     """Return the value when it is a list, else an empty one."""
     return value if isinstance(value, list) else ()
-
-
-def text(value: object) -> str:
-    """Return the value when it is a string, else ""."""
-    return value if isinstance(value, str) else ""
-
-
-def texts(value: object) -> Mapping[str, str]:
-    """Return the string entries of an object."""
-    return {key: item for key, item in mapping(value).items() if isinstance(item, str)}
 
 
 def created(metadata: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ _EMPTY: Final[Mapping[str, str]] = {}
 class Request:
     """A request as sent: `host` is the raw Host header ("" is HTTP/1.0 without one), `path` raw, `query` None when absent.
 
-    Header names are lower case. `sni` None means the host's name. `backend_status` and `backend_headers` are what every
+    Header names are lower case; `spellings` has them as sent. `sni` None means the host's name. `backend_status` and `backend_headers` are what every
     backend answers. `gateway` is `ns/name` of a Gateway, "" for any.
     """
 
@@ -38,6 +38,12 @@ class Request:
     gateway: str = ""
     backend_headers: Mapping[str, str] = field(default_factory=dict)
     backend_status: int = 200
+    spellings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def spelled_headers(self) -> dict[str, str]:
+        """Return the headers with their names as the client spelled them."""
+        return {self.spellings.get(name, name): value for name, value in self.headers.items()}
 
     @property
     def uri(self) -> str:
@@ -103,7 +109,7 @@ def from_query(query: Mapping[str, Any]) -> Request:
     path = _text(query, "path", base.path) or "/"
     path, mark, inline = path.partition("?")
     port = base.port if "url" in query else _DEFAULT_PORTS.get(scheme, 80)
-    headers = {name.lower(): value for name, value in _texts(query, "headers").items()}
+    headers = _texts(query, "headers")
     request = replace(
         base,
         scheme=scheme,
@@ -124,13 +130,14 @@ def from_query(query: Mapping[str, Any]) -> Request:
 
 def with_headers(request: Request, headers: Mapping[str, str], cookies: Mapping[str, str], status: object) -> Request:
     """Return the request with headers (a Host header replaces the host) and cookies, both ways between `Cookie` and cookies."""
-    merged = {**request.headers, **headers}
+    merged = {**request.headers, **{name.lower(): value for name, value in headers.items()}}
+    spellings = {**request.spellings, **{name.lower(): name for name in headers}}
     host = merged.pop("host", request.host)
     jar = {**_cookies(merged.get("cookie", "")), **cookies}
     if cookies:
         merged["cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
     answered = _status(merged.get("x-want-status") if status is None else status)
-    return replace(request, host=host, headers=merged, cookies=jar, backend_status=answered)
+    return replace(request, host=host, headers=merged, spellings=spellings, cookies=jar, backend_status=answered)
 
 
 def _status(value: object) -> int:

@@ -38,7 +38,10 @@ from netsim.l7.controller import (
     nginx_workloads,
 )
 from netsim.l7.decision import Decision
-from netsim.l7.ingress import Ingress, IngressClass, ingress_classes, ingresses, mapping
+from netsim.cluster.read import mapping
+from netsim.l7.ingress import Ingress, IngressClass, ingress_classes, ingresses
+from netsim.l7.gateway.decide import decide_gateway
+from netsim.l7.gateway.table import GatewayTable, build_gateways
 from netsim.l7.nginx.build import build_nginx
 from netsim.l7.nginx.decide import Counters, NginxTable, decide_nginx
 from netsim.l7.request import Request
@@ -63,7 +66,7 @@ class RouteOptions:
     resolve: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-Table = SpecTable | NginxTable | ApisixTable
+Table = SpecTable | NginxTable | ApisixTable | GatewayTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +157,10 @@ def _build(dialect: str, inputs: Inputs) -> Router:
             return _nginx_router(inputs, controller, owned)
         case "apisix":
             return _apisix_router(inputs, controller, owned)
+        case "gateway-api":
+            return _gateway_router(inputs, controller, owned)
         case _:
-            raise UsageError(f"dialect {dialect!r} is not available")
+            raise AssertionError(dialect)
 
 
 def _spec_router(inputs: Inputs, controller: Controller, owned: Ownership) -> Router:
@@ -185,6 +190,15 @@ def _apisix_router(inputs: Inputs, controller: Controller, owned: Ownership) -> 
     table = build_apisix(routes, _apisix_certificates(handled, inputs.certificates))
     name = inputs.options.class_name or _class_names(handlings) or "apisix"
     return Router("apisix", name, controller, table, owned, handlings, handled, inputs.ingresses, _notes(controller, owned))
+
+
+def _gateway_router(inputs: Inputs, controller: Controller, owned: Ownership) -> Router:
+    options = inputs.options
+    table = build_gateways(
+        inputs.cluster, inputs.services, inputs.certificates,
+        class_name=options.class_name, controller=controller.flag("controller-name"),
+    )  # fmt: skip
+    return Router("gateway-api", options.gateway, controller, table, owned, notes=controller.notes)
 
 
 def _apisix_certificates(handled: Iterable[Ingress], certificates: Mapping[str, Certificate]) -> dict[str, str]:
@@ -236,6 +250,8 @@ def _decision(router: Router, request: Request, counters: Counters | None) -> De
             decision = decide_nginx(table, request, counters)
         case ApisixTable():
             decision = decide_apisix(table, request)
+        case GatewayTable():
+            return decide_gateway(table, request)
         case _:
             assert_never(table)
     return replace(decision, handled_by=router.name)

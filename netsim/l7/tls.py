@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from netsim.cluster.model import Cluster
-from netsim.l7.ingress import mapping, text, texts
+from netsim.cluster.read import labels_of, mapping, text
 from netsim.manifests.objects import Manifest
 
 SANS_ANNOTATION: Final = "netsim.test/cert-sans"
@@ -46,7 +46,7 @@ def read_certificate(manifest: Manifest) -> Certificate | None:
     """Return the certificate of a Secret, None when it has neither tls.crt and tls.key nor the test annotation."""
     key = f"{manifest.namespace or 'default'}/{manifest.name}"
     chain, private = _decoded(manifest, "tls.crt"), _decoded(manifest, "tls.key")
-    sans = texts(mapping(manifest.data.get("metadata")).get("annotations")).get(SANS_ANNOTATION)
+    sans = labels_of(mapping(manifest.data.get("metadata")).get("annotations")).get(SANS_ANNOTATION)
     if sans is not None:
         names = tuple(name.strip() for name in sans.split(",") if name.strip())
         return Certificate(key, names, chain, private, manifest)

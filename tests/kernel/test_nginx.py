@@ -17,13 +17,9 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "netsim" / "l7"))
-
-from l7_recorded import FILES, cluster_of, read
-from test_l7_conformance import options_of
-
 from netsim.l7 import compile_ingress
 from netsim.l7.conf.build import Target
+from tests.netsim.l7.recorded import FILES, cluster_of, options_of, read
 
 pytestmark = [
     pytest.mark.kernel,

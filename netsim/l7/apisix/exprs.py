@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from netsim.l7.ingress import items, mapping, text
+from netsim.cluster.read import mapping, text
+from netsim.l7.ingress import items
 from netsim.l7.pcre import compile_pattern
 from netsim.l7.request import Request
 

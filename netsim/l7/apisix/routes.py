@@ -10,7 +10,8 @@ from typing import Any, Final
 from netsim.cluster.model import Service, ServicePort
 from netsim.l7.apisix.exprs import Expr, read_exprs
 from netsim.l7.decision import Matched, Share
-from netsim.l7.ingress import Backend, Ingress, IngressPath, items, mapping, text
+from netsim.cluster.read import mapping, text
+from netsim.l7.ingress import Backend, Ingress, IngressPath, items
 from netsim.l7.nginx.annotations import Network, parse_networks
 from netsim.l7.services import Services, external_addresses, join_port, port_by_spelling, slice_endpoints
 from netsim.manifests.objects import Manifest

@@ -11,21 +11,10 @@ import pytest
 
 from netsim.l7.nginx.decide import Counters
 from netsim.l7.request import from_query
-from netsim.l7.router import RouteOptions, Router, build_routers, decide
+from netsim.l7.router import Router, build_routers, decide
 
-from l7_expectations import differences
-from l7_recorded import FILES, cluster_of, read
-
-
-def flags_of(recorded: dict[str, Any]) -> dict[str, str]:
-    flags = (recorded.get("controller") or {}).get("flags") or {}
-    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in flags.items()}
-
-
-def options_of(recorded: dict[str, Any], dialect: str) -> RouteOptions:
-    resolve = {name: (address,) for name, address in (recorded.get("dns") or {}).items()}
-    config = {key: str(value) for key, value in ((recorded.get("controller") or {}).get("configmap") or {}).items()}
-    return RouteOptions(dialect=dialect, flags=flags_of(recorded), config=config, resolve=resolve)
+from tests.netsim.l7.expectations import differences
+from tests.netsim.l7.recorded import FILES, cluster_of, options_of, read
 
 
 @lru_cache(maxsize=4)
@@ -51,7 +40,7 @@ def steps(case: dict[str, Any], dialect: str) -> Iterator[tuple[dict[str, Any], 
         yield case["request"], (case.get("overrides") or {}).get(dialect, case["expect"]), 1
 
 
-@pytest.mark.parametrize(("path", "dialect", "case"), cases())
+@pytest.mark.parametrize(("path", "dialect", "case"), list(cases()))
 def test_a_recorded_request(path: Path, dialect: str, case: dict[str, Any]) -> None:
     routers, counters = routers_of(path, dialect), Counters()
     cookies: dict[str, str] = {}

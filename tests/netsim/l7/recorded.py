@@ -13,6 +13,7 @@ import yaml
 from netsim.cluster.build import build
 from netsim.cluster.model import Cluster
 from netsim.cluster.options import BuildOptions
+from netsim.l7.router import RouteOptions
 from netsim.manifests.load import load
 
 CASES = Path(__file__).parents[2] / "conformance" / "l7"
@@ -45,3 +46,14 @@ def cluster_from(text: str) -> Cluster:
     loaded = load(["-"], stdin=io.BytesIO(textwrap.dedent(text).encode()))
     assert not [problem for problem in loaded.problems if problem.severity == "error"], loaded.problems
     return build(loaded.objects, BuildOptions())
+
+
+def flags_of(recorded: dict[str, Any]) -> dict[str, str]:
+    flags = (recorded.get("controller") or {}).get("flags") or {}
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in flags.items()}
+
+
+def options_of(recorded: dict[str, Any], dialect: str) -> RouteOptions:
+    resolve = {name: (address,) for name, address in (recorded.get("dns") or {}).items()}
+    config = {key: str(value) for key, value in ((recorded.get("controller") or {}).get("configmap") or {}).items()}
+    return RouteOptions(dialect=dialect, flags=flags_of(recorded), config=config, resolve=resolve)
