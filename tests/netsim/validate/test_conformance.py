@@ -92,7 +92,9 @@ def test_warnings_are_the_api_servers(case: dict[str, Any]) -> None:
 )
 def test_what_an_unknown_field_hides_is_said_as_a_warning(case: dict[str, Any]) -> None:
     verdict = verdict_of(CASES / f"{case['id']}.yaml")
-    hidden = {(problem.field, problem.reason, problem.message) for problem in verdict.warnings if HIDDEN in problem.hint}
+    hidden = {
+        (problem.field, problem.reason, problem.message) for problem in verdict.warnings if HIDDEN in problem.hint
+    }
     assert hidden == {(c["field"], c["reason"], c["message"]) for c in case["warn_mode"]["causes"]}
 
 
@@ -108,7 +110,9 @@ def test_what_failed_allocation_hides_is_said_as_a_warning(case: dict[str, Any])
     if case["id"] in ("svc-clusterip-broadcast",):
         pytest.skip("only the allocator's words differ with dry-run")
     verdict = verdict_of(CASES / f"{case['id']}.yaml")
-    hidden = {(problem.field, problem.reason, problem.message) for problem in verdict.warnings if HIDDEN in problem.hint}
+    hidden = {
+        (problem.field, problem.reason, problem.message) for problem in verdict.warnings if HIDDEN in problem.hint
+    }
     assert hidden >= {(c["field"], c["reason"], c["message"]) for c in case["dry_run_differs"]["causes"]}
 
 
@@ -120,7 +124,12 @@ def test_ingress_paths_are_judged_by_their_type(cell: str, want: str, tmp_path: 
     kind, _, path = cell.partition(" ")
     backend = {"service": {"name": "web", "port": {"number": 80}}}
     rule = {"http": {"paths": [{"pathType": kind, "path": path.strip("'"), "backend": backend}]}}
-    ingress = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "a"}, "spec": {"rules": [rule]}}
+    ingress = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "a"},
+        "spec": {"rules": [rule]},
+    }
     file = tmp_path / "ingress.json"
     file.write_text(json.dumps(ingress))
     messages = [problem.message for problem in verdict_of(file).errors]
