@@ -12,6 +12,8 @@ from netsim.cluster.omit import omit_empty
 from netsim.cluster.read import canonical_ip, dig, mapping, objects, text, texts
 from netsim.manifests.objects import Manifest
 
+# A pod that a what-if deletes needs some time of deletion, and there is no clock.
+NO_TIME = "1970-01-01T00:00:00Z"
 DEFAULTS: Mapping[str, Callable[[Object], Object]] = {
     "v1/Namespace": default_objects.namespace,
     "v1/Endpoints": default_objects.endpoints,
@@ -171,8 +173,24 @@ def stored_pod(pod: Pod, node: Node | None) -> Object:
     metadata = {**mapping(data.get("metadata")), "namespace": pod.namespace}
     if pod.labels:
         metadata["labels"] = dict(pod.labels)
-    status = data.get("status") or pod_status(pod, node, spec)
+    if pod.terminating:
+        metadata.setdefault("deletionTimestamp", NO_TIME)
+    given = mapping(data.get("status"))
+    status = restated(given, pod) if given else pod_status(pod, node, spec)
     return {**data, "metadata": metadata, "spec": spec, "status": status}
+
+
+def restated(status: Mapping[str, Any], pod: Pod) -> Object:
+    """Return a given status; where a what-if made the pod another, its phase and readiness are the what-if's."""
+    ready = "True" if pod.ready else "False"
+    conditions = objects(status.get("conditions"))
+    said = next((c.get("status") for c in conditions if c.get("type") == "Ready"), "False")
+    if (said == "True") is pod.ready and status.get("phase") in (pod.phase, None):
+        return dict(status)
+    others = [dict(c) for c in conditions if c.get("type") not in ("Ready", "ContainersReady")]
+    changed = [{"type": kind, "status": ready} for kind in ("Ready", "ContainersReady")]
+    kept = {key: value for key, value in status.items() if key != "containerStatuses"}
+    return {**kept, "phase": pod.phase, "conditions": [*others, *changed]}
 
 
 def pod_status(pod: Pod, node: Node | None, spec: Mapping[str, Any]) -> Object:
