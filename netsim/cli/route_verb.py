@@ -36,12 +36,13 @@ from netsim.notes import Note
 @click.option("--controller-flag", "flags", multiple=True, metavar="--NAME=VALUE", help="A flag of the controller; repeatable.")
 @click.option("--controller-config", "config", multiple=True, metavar="KEY=VALUE", help="An entry of its ConfigMap; repeatable.")
 @click.option("--lint", is_flag=True, help="List conflicts and dead ends instead; exit 1 when there is an error.")
+@click.option("--status", is_flag=True, help="Print, as JSON, what controllers write into status instead.")
 @queries_option
 @output_option("text", "json")
 def command(**params: Any) -> int:
     """Decide which backend an HTTP request reaches."""
-    if sum(map(bool, (params["url"], params["queries"], params["lint"]))) != 1:
-        raise UsageError("give one of URL, --queries FILE and --lint")
+    if sum(map(bool, (params["url"], params["queries"], params["lint"], params["status"]))) != 1:
+        raise UsageError("give one of URL, --queries FILE, --lint and --status")
     request = _request(params) if params["url"] else None
     options = _options(params)
     session = open_session(params)
@@ -49,6 +50,8 @@ def command(**params: Any) -> int:
         return _lint(session, options, params["output"])
     routers = build_routers(session.cluster, options)
     session.note(note for router in routers for note in router.notes)
+    if params["status"]:
+        return _status(routers)
     if request is None:
         return _answer_queries(session, routers, params)
     answer = decide(routers, request)
@@ -129,6 +132,13 @@ def _print_text(answer: Answer, request: Request, routers: tuple[Router, ...]) -
     from netsim.l7.explain import explain
 
     sys.stdout.write("".join(f"{line}\n" for line in explain(answer, request, routers)))
+
+
+def _status(routers: tuple[Router, ...]) -> int:
+    from netsim.l7.status import status_items
+
+    _print_json({"schema": "netsim.route-status/v1", "items": status_items(routers)})
+    return 0
 
 
 def _lint(session: Session, options: RouteOptions, output: str) -> int:

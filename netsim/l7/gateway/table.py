@@ -40,11 +40,13 @@ class GatewayTable:
 
     gateways: Mapping[str, Gateway]
     listeners: Mapping[str, tuple[ListenerTable, ...]]
+    routes: tuple[Route, ...]
     attached: Attached
     resolver: Resolver
     policies: Policies
     certificates: Mapping[str, Certificate]
     controller_names: Mapping[str, str]
+    classes: frozenset[str] = frozenset()
 
     def candidates(self, gateway: str) -> Iterator[tuple[str, tuple[ListenerTable, ...]]]:
         """Yield the named Gateway's listeners, or every Gateway's."""
@@ -61,17 +63,18 @@ def build_gateways(
     """Return the table of the Gateways whose class is ours: of *class_name*, else of *controller*, else of any known class."""
     names = controllers(cluster)
     wanted = controller or names.get(class_name, "")
-    ours = {name for name, owner in names.items() if not wanted or owner == wanted}
+    ours = frozenset(name for name, owner in names.items() if not wanted or owner == wanted)
     gateways = {found.key: found for found in read_gateways(cluster) if found.class_name in ours}
     grants, policies = read_grants(cluster), read_policies(cluster)
-    attached = attach(read_routes(cluster), gateways, cluster.namespaces)
+    routes = read_routes(cluster)
+    attached = attach(routes, gateways, cluster.namespaces)
     states = {key: judge_listeners(found, grants, certificates) for key, found in gateways.items()}
     listeners = {
         key: tuple(_listener_table(one, states[key][one.index], attached.listeners.get((key, one.index), ())) for one in found.listeners)
         for key, found in gateways.items()
     }
     resolver = Resolver(services, grants, policies.targets)
-    return GatewayTable(gateways, listeners, attached, resolver, policies, certificates, names)
+    return GatewayTable(gateways, listeners, routes, attached, resolver, policies, certificates, names, ours)
 
 
 def _listener_table(listener: Listener, state: ListenerState, attachments: Sequence[Attachment]) -> ListenerTable:

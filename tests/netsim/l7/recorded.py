@@ -15,6 +15,7 @@ from netsim.cluster.model import Cluster
 from netsim.cluster.options import BuildOptions
 from netsim.l7.router import RouteOptions
 from netsim.manifests.load import load
+from netsim.manifests.objects import Manifest
 
 CASES = Path(__file__).parents[2] / "conformance" / "l7"
 FILES = sorted(CASES.glob("*.yaml"))
@@ -34,11 +35,16 @@ def read(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def cluster_of(manifests: list[dict[str, Any]]) -> Cluster:
-    """The cluster of plain objects, loaded as JSON as every verb loads them."""
+def loaded_of(manifests: list[dict[str, Any]]) -> tuple[Manifest, ...]:
+    """Plain objects, loaded as JSON as every verb loads them."""
     loaded = load(["-"], stdin=io.BytesIO(orjson.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})))
     assert not [problem for problem in loaded.problems if problem.severity == "error"], loaded.problems
-    return build(loaded.objects, BuildOptions())
+    return loaded.objects
+
+
+def cluster_of(manifests: list[dict[str, Any]]) -> Cluster:
+    """The cluster of plain objects."""
+    return build(loaded_of(manifests), BuildOptions())
 
 
 def cluster_from(text: str) -> Cluster:
