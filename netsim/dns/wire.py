@@ -106,7 +106,7 @@ def _parse_body(
 
 def _question(parser: dns.wire.Parser) -> tuple[dns.name.Name, int, int]:
     """Return the question; one that ends after the name, or after the type, counts as 0 for the rest."""
-    name = parser.get_name()
+    name = dns.name.from_wire_parser(parser)
     kind = parser.get_uint16() if parser.remaining() else 0
     return name, kind, parser.get_uint16() if parser.remaining() else 0
 
@@ -125,7 +125,7 @@ def _records(parser: dns.wire.Parser, counts: tuple[int, int, int]) -> Edns | No
 
 
 def _record(parser: dns.wire.Parser) -> Edns | None:
-    parser.get_name()
+    dns.name.from_wire_parser(parser)
     kind, qclass, ttl, length = parser.get_struct("!HHIH")
     if kind != OPT:
         with parser.restrict_to(length):
