@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from netsim.errors import Where
+from netsim.manifests.lines import LineIndex, line_index
 from netsim.manifests.yamldoc import SyntaxProblem
 
 _SPACE = b" \t\r\n"
@@ -37,19 +38,13 @@ class Source:
     file: str
     raw: bytes
     _items: list[int] = field(default_factory=list)
-    _lines: tuple[int, int] = (0, 1)
+    _index: LineIndex | None = None
 
     def where(self, offset: int) -> Where:
         """Return file, line and column of a byte offset (column in characters)."""
-        start = self.raw.rfind(b"\n", 0, offset) + 1
-        return Where(self.file, self._line(offset), len(self.raw[start:offset].decode("utf-8", "replace")) + 1)
-
-    def _line(self, offset: int) -> int:
-        """Return the line, counting from the last one asked for: questions come mostly in file order."""
-        known, line = self._lines
-        line += self.raw.count(b"\n", known, offset) if offset >= known else -self.raw.count(b"\n", offset, known)
-        self._lines = (offset, line)
-        return line
+        if self._index is None:
+            self._index = line_index(self.raw)
+        return Where(self.file, *self._index.place(offset))
 
     def item(self, start: int, index: int) -> int:
         """Return the offset of element *index* of the `items` of the List that starts at *start*."""
