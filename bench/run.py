@@ -101,17 +101,19 @@ def large_cluster(services: int, rounds: int) -> list[Figure]:
 
 
 def start_up(rounds: int) -> list[Figure]:
-    """Return the figures of small runs, wall time."""
+    """Return the figures of small runs."""
     shop = str(ROOT / "topologies" / "shop")
     small: list[tuple[str, float, Sequence[str]]] = [("netsim --help", 150, (*NETSIM, "--help"))]
     if os.path.isdir(shop) and (ROOT / "netsim" / "cli" / "trace_verb.py").exists():
         words = ("trace", "-q", "-f", shop, "pod/shop/frontend-0", "svc/shop/api:80")
         small.append(("trace on topologies/shop", 400, (*NETSIM, *words)))
-    return [Figure(what, _wall(words, rounds), limit, "ms") for what, limit, words in small]
+    return [_quick(what, limit, [measure(words) for _ in range(rounds)]) for what, limit, words in small]
 
 
-def _wall(words: Sequence[str], rounds: int) -> float:
-    return min(measure(words).wall for _ in range(rounds)) * 1000
+def _quick(what: str, limit: float, runs: Sequence[Usage]) -> Figure:
+    """Judge by CPU: on an idle machine the wall time of one thread is the same, on a busy one it is the neighbours'."""
+    wall = min(used.wall for used in runs) * 1000
+    return Figure(what, min(used.cpu for used in runs) * 1000, limit, "ms CPU", f"{wall:.0f} ms wall")
 
 
 def main() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -166,9 +165,11 @@ def _print_text(session: Session, unit: Unit, config: ProxyConfig, output: str) 
 
 
 def _print_json(session: Session, units: Sequence[Unit], config: ProxyConfig, notes: Sequence[Note]) -> None:
+    import orjson
+
     answers = [as_json(compile_unit(session, unit, config), unit.node, config.mode, notes) for unit in units]
-    json.dump(answers[0] if len(answers) == 1 else answers, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    answer = answers[0] if len(answers) == 1 else answers
+    sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
 def as_json(compiled: Program, node: str, mode: Mode, notes: Sequence[Note]) -> dict[str, Any]:

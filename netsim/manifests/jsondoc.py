@@ -22,6 +22,12 @@ _COMMA = re.compile(rb"[ \t\r\n]*,?[ \t\r\n]*")
 _GO_ESCAPES = ((b"\\u003c", b"<"), (b"\\u003e", b">"), (b"\\u0026", b"&"))
 
 
+Steps = dict[str | int, tuple[int, int]]
+"""Of each member or element of a collection: the offsets of its key and of its value."""
+_MOST_STEPS = 50_000
+"""Collections that one file remembers before it forgets all."""
+
+
 class NotJSON(Exception):
     """The text is not JSON; `offset` is where reading stopped, in bytes."""
 
@@ -39,12 +45,28 @@ class Source:
     raw: bytes
     _items: list[int] = field(default_factory=list)
     _index: LineIndex | None = None
+    _steps: dict[int, Steps] = field(default_factory=dict)
 
     def where(self, offset: int) -> Where:
         """Return file, line and column of a byte offset (column in characters)."""
         if self._index is None:
             self._index = line_index(self.raw)
         return Where(self.file, *self._index.place(offset))
+
+    def offset(self, start: int, path: Sequence[str | int], *, key: bool = False) -> int:
+        """Return what `offset_of` does, remembering every collection on the way: places are asked for in clusters."""
+        offset = value = _end_of_space(self.raw, start)
+        for part in path:
+            if value not in self._steps:
+                if len(self._steps) > _MOST_STEPS:
+                    self._steps.clear()
+                self._steps[value] = steps(self.raw, value)
+            step = self._steps[value].get(part)
+            if step is None:
+                break
+            key_at, value = step
+            offset = key_at if key else value
+        return offset
 
     def item(self, start: int, index: int) -> int:
         """Return the offset of element *index* of the `items` of the List that starts at *start*."""
@@ -64,7 +86,7 @@ class JsonPositions:
     def find(self, path: tuple[str | int, ...], *, key: bool = False) -> Where:
         """Return the place of the value at *path* (of its key with `key`), or of its nearest existing ancestor."""
         start = self.source.item(self.start, self.index) if self.index >= 0 else self.start
-        return self.source.where(offset_of(self.source.raw, start, path, key=key))
+        return self.source.where(self.source.offset(start, path, key=key))
 
 
 def parse(raw: bytes) -> Any:
@@ -236,7 +258,7 @@ def offset_of(raw: bytes, start: int, path: Sequence[str | int], *, key: bool = 
     """Return the offset of the value at *path* below the value at *start*, or of its nearest existing ancestor."""
     offset = value = _end_of_space(raw, start)
     for part in path:
-        step = _member(raw, value, part) if isinstance(part, str) else _element(raw, value, part)
+        step = steps(raw, value).get(part)
         if step is None:
             break
         key_at, value = step
@@ -244,29 +266,29 @@ def offset_of(raw: bytes, start: int, path: Sequence[str | int], *, key: bool = 
     return offset
 
 
-def _member(raw: bytes, start: int, name: str) -> tuple[int, int] | None:
-    """Return the offsets of key and value of a member; of the last one if the key is there twice."""
-    if raw[start : start + 1] != b"{":
-        return None
-    found = None
+def steps(raw: bytes, start: int) -> Steps:
+    """Return the offsets of what the collection at *start* holds; of the last one if a key is there twice."""
+    match raw[start : start + 1]:
+        case b"{":
+            return dict(_members(raw, start))
+        case b"[":
+            return dict(_elements(raw, start))
+        case _:
+            return {}
+
+
+def _members(raw: bytes, start: int) -> Iterator[tuple[str | int, tuple[int, int]]]:
     position = _end_of_space(raw, start + 1)
     while position < len(raw) and raw[position : position + 1] == b'"':
         token = _TOKEN.match(raw, position)
         assert token is not None
         value = _end_of_space(raw, _end_of_space(raw, token.end()) + 1)
-        if orjson.loads(token.group()) == name:
-            found = (position, value)
+        yield orjson.loads(token.group()), (position, value)
         position = _end_of_comma(raw, end_of_value(raw, value))
-    return found
 
 
-def _element(raw: bytes, start: int, index: int) -> tuple[int, int] | None:
-    if raw[start : start + 1] != b"[":
-        return None
-    position = _end_of_space(raw, start + 1)
+def _elements(raw: bytes, start: int) -> Iterator[tuple[str | int, tuple[int, int]]]:
+    position, index = _end_of_space(raw, start + 1), 0
     while position < len(raw) and raw[position] != 0x5D:
-        if index == 0:
-            return position, position
-        index -= 1
-        position = _end_of_comma(raw, end_of_value(raw, position))
-    return None
+        yield index, (position, position)
+        position, index = _end_of_comma(raw, end_of_value(raw, position)), index + 1
