@@ -81,11 +81,18 @@ def split(name: str, raw: bytes) -> Iterator[tuple[bytes, int] | Problem]:
         start = match.end()
         rest = match.group(1).strip()
         if rest and not rest.startswith(b"#"):
-            shown = rest.decode("utf-8", "replace")
-            text = f"invalid Yaml document separator: {shown}"
-            place = Where(name, line - match.group().count(b"\n"), 4)
-            yield Problem(place, text, reason=BAD_YAML, hint="documents are separated by a line of exactly ---")
+            ended = match.group().count(b"\n")
+            yield _bad_separator(name, rest, line - ended)
+            if rest.strip(b"-"):
+                # What stands behind the dashes was meant to be the document's first line.
+                start, line = raw.index(rest, match.start()), line - ended
     yield raw[start:], line
+
+
+def _bad_separator(name: str, rest: bytes, line: int) -> Problem:
+    text = f"invalid Yaml document separator: {rest.decode('utf-8', 'replace')}"
+    hint = "documents are separated by a line of exactly ---"
+    return Problem(Where(name, line, 4), text, reason=BAD_YAML, hint=hint)
 
 
 def _json(name: str, raw: bytes) -> Iterator[Document | Problem]:

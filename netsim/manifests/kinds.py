@@ -147,6 +147,13 @@ def kind_hint(api_version: str, kind: str) -> str:
     return f'did you mean "{meant}" in apiVersion {" or ".join(sorted(versions[meant]))}?'
 
 
+@cache
+def namespaced_kinds() -> frozenset[str]:
+    """Return the kinds of Kubernetes and of Gateway API whose objects live in namespaces."""
+    known = {entry.rpartition("/")[2] for entry in table().kinds}
+    return frozenset(kind for kind in known.union(*CRD_GROUPS.values()) if is_namespaced(kind))
+
+
 def is_namespaced(kind: str) -> bool:
     """Return whether objects of a kind of Kubernetes live in namespaces."""
     return kind not in _CLUSTER_SCOPED

@@ -88,7 +88,9 @@ def _number(digits: str, text: str) -> Scalar:
         if -(2**63) <= value < 2**64:
             return value
     if _FLOAT.fullmatch(digits):
-        return _integral(float(digits))
+        real = float(digits)
+        # Go's ParseFloat calls what is beyond a float's range an error, so it stays text.
+        return text if math.isinf(real) else _integral(real)
     return text
 
 
@@ -99,8 +101,6 @@ def _integer(match: re.Match[str]) -> int:
 
 
 def _integral(value: float) -> Scalar:
-    if math.isinf(value):
-        raise BadScalar("json: unsupported value: +Inf")
     # encoding/json writes floats below 1e21 without an exponent, so an integral one is read back as an integer.
     return int(value) if value.is_integer() and abs(value) < 1e21 else value
 

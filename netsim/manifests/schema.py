@@ -113,7 +113,7 @@ def _value(code: str, value: Any, path: Path, place: _GoField) -> Iterator[Findi
                 yield from _value(code[1:], item, (*path, key), place)
         case _:
             if problem := _leaf(code, value, place):
-                yield Finding(path, problem, "BadType", _type_hint(code, value), code)
+                yield Finding(path, problem, "BadType", _type_hint(code, value, path), code)
 
 
 def _leaf(code: str, value: Any, place: _GoField) -> str:
@@ -169,13 +169,15 @@ def _base64_problem(value: str) -> str:
     return ""
 
 
-def _type_hint(code: str, value: Any) -> str:
+def _type_hint(code: str, value: Any, path: Path) -> str:
     """Return how the value would have to be written, where that is clear."""
     match code[0], value:
+        case "s", dict() if path[-1] in ("matchLabels", "matchExpressions"):
+            return f"this selector has no {path[-1]}: write the labels themselves here"
         case "s", bool():
             return f"YAML reads this as the boolean {str(value).lower()}; put it in quotes to mean text"
         case "s", int() | float():
-            return f'put it in quotes: "{go_number(value)}"'
+            return "put it in quotes to mean text"
         case ("i" | "l", str()) if value.isdigit():
             return f"write {value} without quotes"
         case ("b", str()) if value.lower() in ("true", "false"):

@@ -70,7 +70,7 @@ class _Result:
 
 def in_namespace(problem: Problem, namespace: str) -> Problem:
     """Return a problem that says which namespace its object is in when its manifest leaves it out."""
-    if problem.namespace or not problem.kind or not problem.name or not kinds.is_namespaced(problem.kind):
+    if problem.namespace or not problem.name or problem.kind not in kinds.namespaced_kinds():
         return problem
     return replace(problem, namespace=namespace)
 

@@ -106,6 +106,8 @@ def read(text: bytes, first_line: int) -> YamlDocument | None:
     """
     try:
         return _Reader(text, first_line).read()
+    except yaml.reader.ReaderError as error:
+        raise BadYAML(_unreadable(error, text, first_line)) from None
     except yaml.YAMLError as error:
         raise BadYAML(_syntax(error, first_line)) from None
 
@@ -295,10 +297,18 @@ class _Reader:
 
     def _check_rest(self) -> None:
         """Warn of content after `...`, which kubectl never reads."""
-        event = self.next_event()
-        if type(event) is yaml.DocumentStartEvent:
-            text = "everything after `...` is ignored"
-            self.problems.append(SyntaxProblem(*self._spot(event), text, "separate documents with ---", fatal=False))
+        try:
+            event = self.next_event()
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            spot = (mark.line + self.first_line, mark.column + 1) if mark else (self.first_line, 1)
+        else:
+            if type(event) is not yaml.DocumentStartEvent:
+                return
+            spot = self._spot(event)
+        text = "the document ends above: kubectl ignores this and everything after it"
+        hint = "wrong indentation, or a missing --- between documents"
+        self.problems.append(SyntaxProblem(*spot, text, hint, fatal=False))
 
 
 _LETTERS = frozenset("yYnN")
@@ -314,6 +324,14 @@ def _allowed_alias_ratio(nodes: int) -> float:
     if nodes <= _FEW:
         return 0.99
     return max(0.10, 0.99 - 0.89 * (nodes - _FEW) / (_MANY - _FEW))
+
+
+def _unreadable(error: yaml.reader.ReaderError, text: bytes, first_line: int) -> SyntaxProblem:
+    """Return go-yaml's words for bytes that are no text, with the place of the first."""
+    before = text[: error.position]
+    line = before.count(b"\n")
+    column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+    return SyntaxProblem(first_line + line, column, f"error converting YAML to JSON: yaml: {error.reason}")
 
 
 def _syntax(error: yaml.YAMLError, first_line: int) -> SyntaxProblem:

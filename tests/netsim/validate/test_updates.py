@@ -1,4 +1,4 @@
-"""Updates of stored objects: every recorded create-and-patch gets the recorded verdict, and what is immutable stays so."""
+"""Updates of stored objects: recorded create-and-patches get the recorded verdict; what is immutable stays."""
 
 from __future__ import annotations
 
