@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from iptables_gen.effects import Path, RuleRef
 from iptables_gen.values import Family
@@ -34,12 +34,24 @@ class Priority:
     SRCNAT = 100
 
 
+class Mentions(NamedTuple):
+    """The addresses that the rules of a base chain tell apart in one field, `src` or `dst`.
+
+    Two packets that differ only in that field, in addresses outside `singles` that lie in the same `networks`
+    (mask, network) and that the host gives the same address type, take the same paths when no client is remembered.
+    """
+
+    singles: frozenset[int] = frozenset()
+    networks: tuple[tuple[int, int], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class HookEntry:
     """One base chain: where it hooks, and how to run it.
 
     `nat` entries see only the first packet of a connection that has no translation of their kind yet (the engine obeys
-    this). `run` is pure; the weights of its paths sum to 1.
+    this). `run` is pure; the weights of its paths sum to 1. `mentions` says which addresses of a field its rules tell
+    apart (a superset will do), None when that cannot be said; it lets the engine share work between packets.
     """
 
     hook: Hook
@@ -48,6 +60,7 @@ class HookEntry:
     nat: bool
     run: Callable[[PacketView, HostView], tuple[Path, ...]]
     label: str = ""
+    mentions: Callable[[str], Mentions | None] | None = None
 
 
 class Dataplane(Protocol):

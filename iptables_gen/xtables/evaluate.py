@@ -8,13 +8,14 @@ from functools import cached_property, partial
 from operator import attrgetter
 from typing import Final
 
-from iptables_gen.dataplane import Hook, HookEntry, Priority
+from iptables_gen.dataplane import Hook, HookEntry, Mentions, Priority
 from iptables_gen.effects import Path
 from iptables_gen.values import Family
 from iptables_gen.view import HostView, PacketView
 from iptables_gen.xtables.dispatch import FIELDS, Dispatch, find_dispatch
 from iptables_gen.xtables.ir import AnyRule, Row, Ruleset, Style, Table
 from iptables_gen.xtables.matches.misc import IpSets
+from iptables_gen.xtables.mentions import mentions_of
 from iptables_gen.xtables.plans import Branch, Paths, Plan, make_plan
 from iptables_gen.xtables.program import Codes
 from iptables_gen.xtables.text import render
@@ -127,6 +128,7 @@ class XtablesDataplane:
 
     def __init__(self, ruleset: Ruleset, *, sets: IpSets | None = None, label: str = "") -> None:
         self.ruleset, self._sets, self._label = ruleset, sets, label
+        self._mentioned: dict[tuple[str, str], Mentions | None] = {}
 
     @property
     def family(self) -> Family:
@@ -149,8 +151,15 @@ class XtablesDataplane:
             if chain is None or (not chain.rules and chain.policy != "DROP"):
                 continue
             base = BaseChain(codes, name, Hook[name], chain.policy or "ACCEPT")
-            found.append(HookEntry(Hook[name], priority, table.name, table.name == "nat", base.run, self._label))
+            nat, mentions = table.name == "nat", partial(self._mentions, table.name)
+            found.append(HookEntry(Hook[name], priority, table.name, nat, base.run, self._label, mentions))
         return found
+
+    def _mentions(self, table: str, field: str) -> Mentions | None:
+        """Return what the whole table tells apart: every chain may be reached from the base chain."""
+        if (table, field) not in self._mentioned:
+            self._mentioned[table, field] = mentions_of(self._codes[table], field)
+        return self._mentioned[table, field]
 
     def hooks(self) -> tuple[HookEntry, ...]:
         """Return the built-in chains that do anything: those with rules, or with policy DROP."""

@@ -1,0 +1,74 @@
+"""Which addresses the rules of a table tell apart, so that packets they cannot tell apart may share work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from iptables_gen.dataplane import Mentions
+from iptables_gen.values import BITS, Family
+from iptables_gen.xtables.ir import AnyRule, Match, Row, Rule, Target
+from iptables_gen.xtables.matches.addresses import Address
+from iptables_gen.xtables.matches.chance import RecentMatch
+from iptables_gen.xtables.matches.host import AddrtypeMatch
+from iptables_gen.xtables.program import Codes
+from iptables_gen.xtables.targets.verdicts import JumpTarget
+from iptables_gen.xtables.templates import typed, typed_template
+
+HARMLESS = (AddrtypeMatch, RecentMatch)
+"""Matches whose question the engine puts into a packet's class itself: address types, and clients remembered."""
+
+
+class Shape(NamedTuple):
+    """What rows of one template ask of an address, each with its own arguments."""
+
+    made: tuple[Callable[[tuple[str, ...]], Match], ...]
+
+
+def mentions_of(codes: Codes, field: str) -> Mentions | None:
+    """Return the addresses that any rule of the table tells apart in `src` or `dst`; None when that cannot be said."""
+    singles: set[int] = set()
+    networks: dict[tuple[int, int], None] = {}
+    for part in _parts(codes):
+        if isinstance(part, Address):
+            if part.end == field and part.mask == (1 << BITS[codes.family]) - 1:
+                singles.add(part.address)
+            elif part.end == field:
+                networks[part.mask, part.address] = None
+        elif not isinstance(part, HARMLESS) and {field, "?"} & set(_reads(part)):
+            return None
+    return Mentions(frozenset(singles), tuple(networks))
+
+
+def _reads(part: Match | Target) -> tuple[str, ...]:
+    reads: Callable[[], tuple[str, ...]] | None = getattr(part, "reads", None)
+    return ("?",) if reads is None else reads()
+
+
+def _parts(codes: Codes) -> Iterator[Match | Target]:
+    shapes: dict[int, Shape] = {}
+    for chain in codes.chains.values():
+        for rule in chain.rules:
+            yield from _of_rule(rule, shapes, codes.family)
+
+
+def _of_rule(rule: AnyRule, shapes: dict[int, Shape], family: Family) -> Iterable[Match | Target]:
+    if not isinstance(rule, Row):
+        return _of_typed(rule)
+    shape = shapes.get(id(rule.template))
+    if shape is None:
+        shape = shapes[id(rule.template)] = _shape(rule, family)
+        return _of_typed(typed(rule, family))
+    return [make(rule.args) for make in shape.made] if shape.made else ()
+
+
+def _of_typed(rule: Rule) -> tuple[Match | Target, ...]:
+    jumps = rule.target is None or isinstance(rule.target, JumpTarget)
+    return rule.matches if jumps or rule.target is None else (*rule.matches, rule.target)
+
+
+def _shape(row: Row, family: Family) -> Shape:
+    """Return how the clauses of a template that an address argument fills are made; the others never differ."""
+    slots = typed_template(row.template, family).matches
+    holed = [slot.make for slot in slots if slot.fixed is None]
+    return Shape(tuple([make for make in holed if isinstance(make(row.args), Address)]))
