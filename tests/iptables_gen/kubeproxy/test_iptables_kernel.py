@@ -6,11 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from recorded_modes import RECORDED, canon, inputs_of
 
 from iptables_gen.kubeproxy.inputs import ProxyInput
 from iptables_gen.kubeproxy.iptables import restore_text, sheet
 from iptables_gen.kubeproxy.iptables_saved import save_text, saved_ruleset
+from tests.iptables_gen.kubeproxy.recorded_modes import RECORDED, canon, inputs_of
 
 pytestmark = pytest.mark.kernel
 

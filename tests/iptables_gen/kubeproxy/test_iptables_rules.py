@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_inputs import NODE, endpoint, inputs, proxy_input, service
 
 from iptables_gen.errors import CompileError
 from iptables_gen.kubeproxy.inputs import ProxyInput, ServicePort
@@ -21,6 +20,7 @@ from iptables_gen.kubeproxy.versions import Version
 from iptables_gen.xtables.ir import Row, Style, chains_of
 from iptables_gen.xtables.templates import typed
 from iptables_gen.xtables.text import parse, render
+from tests.iptables_gen.kubeproxy.made_inputs import NODE, endpoint, inputs, proxy_input, service
 
 LOCAL = endpoint(2, local=True)
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from made_inputs import NODE, proxy_input
 
 from iptables_gen.kubeproxy import versions
 from iptables_gen.kubeproxy.detect import Detector, detector
 from iptables_gen.kubeproxy.nodeports import node_port_addresses
+from tests.iptables_gen.kubeproxy.made_inputs import NODE, proxy_input
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from made_inputs import NODE, endpoint, proxy_input, service, services
 
 from iptables_gen.kubeproxy import policy
 from iptables_gen.kubeproxy.inputs import Endpoint, ServicePort
 from iptables_gen.kubeproxy.versions import Version
+from tests.iptables_gen.kubeproxy.made_inputs import NODE, endpoint, proxy_input, service, services
 
 READY, LOCAL = endpoint(1), endpoint(2, local=True)
 UNREADY = endpoint(3, ready=False, serving=False)
