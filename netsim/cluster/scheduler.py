@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
+from math import ceil
 from typing import Any
 
-from netsim.cluster.affinity import affinity_reason, affinity_score, spread_reason
+from netsim.cluster.affinity import Rules, node_score, preferred_nodes, rules_for
 from netsim.cluster.allocate import digest
 from netsim.cluster.model import ContainerPort, Node, Pod, Taint
 from netsim.cluster.placement import Placed, Placement
@@ -22,7 +22,10 @@ from netsim.cluster.read import dig, labels_of, mapping, number, objects, spec_o
 from netsim.cluster.selectors import matches_map, matches_node_term
 
 Spec = Mapping[str, Any]
-Amounts = dict[str, Fraction]
+Amounts = dict[str, int]
+# Amounts are whole billionths of a unit, the smallest that a quantity can name; comparing integers is fast and exact.
+NANO = 10**9
+CORDON = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
 UNTOLERATED = "node(s) had untolerated taint(s)"
 DAEMON_TAINTS = (
     ("node.kubernetes.io/not-ready", "NoExecute"),
@@ -57,14 +60,14 @@ class _State:
     """What is placed so far."""
 
     nodes: Sequence[Node]
-    capacity: Mapping[str, Mapping[str, Fraction]]
+    capacity: Mapping[str, Mapping[str, int]]
     placement: Placement
     used: defaultdict[str, Amounts] = field(default_factory=lambda: defaultdict(dict))
     ports: defaultdict[str, list[ContainerPort]] = field(default_factory=lambda: defaultdict(list))
 
     def place(self, node: str, pod: Pod, spec: Spec) -> None:
         """Count a pod's requests, ports and labels on a node."""
-        self.used[node] = added(added(self.used[node], requests_of(spec)), {"pods": Fraction(1)})
+        self.used[node] = added(added(self.used[node], requests_of(spec)), {"pods": NANO})
         self.ports[node].extend(port for port in pod.ports if port.host_port)
         self.placement.add(Placed(pod, spec, node))
 
@@ -104,11 +107,38 @@ def _schedule_one(request: Request, state: _State) -> Verdict:
         return Verdict("", f"Scheduling is blocked due to non-empty scheduling gates: {gates}")
     if request.unbound:
         return Verdict("", f"0/{len(state.nodes)} nodes are available: {request.unbound}.")
-    failures = {node.name: why_not(request, node, state) for node in state.nodes}
+    question = _question(request, state)
+    failures = {node.name: why_not(question, node, state) for node in state.nodes}
     fitting = [node for node in state.nodes if not failures[node.name]]
     if not fitting:
         return Verdict("", fit_error(len(state.nodes), failures.values()))
-    return Verdict(min(fitting, key=lambda node: _rank(request, node, state)).name)
+    return Verdict(_best(question, fitting, state).name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A request with all that does not depend on the node worked out."""
+
+    request: Request
+    asked: Amounts
+    tolerations: Sequence[Spec]
+    eligible: frozenset[str]
+    rules: Rules
+    preferences: Sequence[Spec]
+
+
+def _question(request: Request, state: _State) -> _Question:
+    spec = request.spec
+    selective = "nodeSelector" in spec or "affinity" in spec
+    eligible = [node for node in state.nodes if not selective or matches_node(spec, node)]
+    return _Question(
+        request,
+        {name: amount for name, amount in requests_of(spec).items() if amount > 0},
+        objects(spec.get("tolerations")),
+        frozenset(node.name for node in eligible),
+        rules_for(request.pod, spec, eligible, state.placement),
+        preferred_nodes(spec),
+    )
 
 
 def fit_error(count: int, failures: Iterable[Sequence[str]]) -> str:
@@ -118,25 +148,23 @@ def fit_error(count: int, failures: Iterable[Sequence[str]]) -> str:
     return f"0/{count} nodes are available: {reasons}." if count else "no nodes available to schedule pods"
 
 
-def why_not(request: Request, node: Node, state: _State) -> tuple[str, ...]:
+def why_not(question: _Question, node: Node, state: _State) -> tuple[str, ...]:
     """Return the first filter's reasons why a pod cannot run on a node, () when it can."""
-    spec, tolerations = request.spec, objects(request.spec.get("tolerations"))
-    if node.unschedulable and not tolerates(tolerations, Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")):
+    tolerations, request = question.tolerations, question.request
+    if node.unschedulable and not tolerates(tolerations, CORDON):
         return ("node(s) were unschedulable",)
-    if not tolerates_node(tolerations, node):
+    if node.taints and not tolerates_node(tolerations, node):
         return (UNTOLERATED,)
-    if not matches_node(spec, node):
+    if node.name not in question.eligible:
         return ("node(s) didn't match Pod's node affinity/selector",)
-    if _ports_taken(request.pod.ports, state.ports[node.name]):
+    if request.pod.ports and _ports_taken(request.pod.ports, state.ports[node.name]):
         return ("node(s) didn't have free ports for the requested pod ports",)
-    lacking = _insufficient(spec, node, state)
+    lacking = _insufficient(question.asked, node, state)
     if lacking:
         return lacking
     if not request.volume_nodes(node):
         return ("node(s) didn't match PersistentVolume's node affinity",)
-    eligible = [other for other in state.nodes if matches_node(spec, other)]
-    reason = spread_reason(request.pod, spec, node, eligible, state.placement)
-    reason = reason or affinity_reason(request.pod, spec, node, state.placement)
+    reason = question.rules.reason(node)
     return (reason,) if reason else ()
 
 
@@ -199,21 +227,21 @@ def _ports_taken(wanted: Iterable[ContainerPort], taken: Sequence[ContainerPort]
     )
 
 
-def capacity_of(node: Node) -> dict[str, Fraction]:
+def capacity_of(node: Node) -> Amounts:
     """Return status.allocatable (else capacity); a resource that is not named is not limited."""
     status = status_of(node.source) if node.source else {}
     given = mapping(status.get("allocatable")) or mapping(status.get("capacity"))
-    return {name: quantity(value) for name, value in given.items()}
+    return _quantities(given)
 
 
-def added(left: Mapping[str, Fraction], right: Mapping[str, Fraction]) -> Amounts:
+def added(left: Mapping[str, int], right: Mapping[str, int]) -> Amounts:
     """Return the sum of two amounts, resource by resource."""
-    return {**left, **{name: left.get(name, Fraction(0)) + amount for name, amount in right.items()}}
+    return {**left, **{name: left.get(name, 0) + amount for name, amount in right.items()}}
 
 
-def larger(left: Mapping[str, Fraction], right: Mapping[str, Fraction]) -> Amounts:
+def larger(left: Mapping[str, int], right: Mapping[str, int]) -> Amounts:
     """Return the larger of two amounts, resource by resource."""
-    return {**left, **{name: max(left.get(name, Fraction(0)), amount) for name, amount in right.items()}}
+    return {**left, **{name: max(left.get(name, 0), amount) for name, amount in right.items()}}
 
 
 def requests_of(spec: Spec) -> Amounts:
@@ -235,7 +263,7 @@ def requests_of(spec: Spec) -> Amounts:
 
 
 def _quantities(given: object) -> Amounts:
-    return {name: quantity(value) for name, value in mapping(given).items()}
+    return {name: ceil(quantity(value) * NANO) for name, value in mapping(given).items()}
 
 
 def _container_requests(container: Spec) -> Amounts:
@@ -243,28 +271,46 @@ def _container_requests(container: Spec) -> Amounts:
     return {**_quantities(resources.get("limits")), **_quantities(resources.get("requests"))}
 
 
-def _insufficient(spec: Spec, node: Node, state: _State) -> tuple[str, ...]:
+def _insufficient(asked: Amounts, node: Node, state: _State) -> tuple[str, ...]:
     capacity, used = state.capacity[node.name], state.used[node.name]
-    if "pods" in capacity and used.get("pods", 0) + 1 > capacity["pods"]:
+    if not capacity:
+        return ()
+    if "pods" in capacity and used.get("pods", 0) + NANO > capacity["pods"]:
         return ("Too many pods",)
-    asked = {name: amount for name, amount in requests_of(spec).items() if amount > 0}
     return tuple(
         f"Insufficient {name}"
         for name in sorted(asked)
-        if _limited(name, capacity) and used.get(name, Fraction(0)) + asked[name] > capacity.get(name, 0)
+        if _limited(name, capacity) and used.get(name, 0) + asked[name] > capacity.get(name, 0)
     )
 
 
-def _limited(name: str, capacity: Mapping[str, Fraction]) -> bool:
+def _limited(name: str, capacity: Mapping[str, int]) -> bool:
     """Whether a node limits a resource: one it names, or a device of which a described node has none."""
     return name in capacity or (bool(capacity) and "/" in name and not name.startswith("kubernetes.io/"))
 
 
-def _rank(request: Request, node: Node, state: _State) -> tuple[float, ...]:
-    tolerations = objects(request.spec.get("tolerations"))
-    avoided = sum(taint.effect == "PreferNoSchedule" and not tolerates(tolerations, taint) for taint in node.taints)
-    siblings = state.placement.siblings(request.pod)
-    in_zone = sum(n for name, n in siblings.items() if state.placement.zone(name) == node.zone) if node.zone else 0
-    preferred = affinity_score(request.pod, request.spec, node, state.placement)
-    owner = request.pod.owner or request.pod.name
-    return -preferred, avoided, siblings[node.name], in_zone, digest("place", request.pod.namespace, owner, node.name)
+def _best(question: _Question, fitting: Sequence[Node], state: _State) -> Node:
+    """Return the node to run on; among equals a hash of owner and node decides."""
+    pod = question.request.pod
+    siblings = state.placement.siblings(pod)
+    zones: Counter[str] = Counter()
+    for name, count in siblings.items():
+        zones[state.placement.zone(name)] += count
+
+    def rank(node: Node) -> tuple[int, ...]:
+        preferred = node_score(question.preferences, node) + question.rules.score(node)
+        return (
+            -preferred,
+            _avoided(question.tolerations, node),
+            siblings[node.name],
+            zones[node.zone] if node.zone else 0,
+        )
+
+    ranks = [rank(node) for node in fitting]
+    best = min(ranks)
+    equal = [node for node, found in zip(fitting, ranks, strict=True) if found == best]
+    return min(equal, key=lambda node: digest("place", pod.namespace, pod.owner or pod.name, node.name))
+
+
+def _avoided(tolerations: Sequence[Spec], node: Node) -> int:
+    return sum(taint.effect == "PreferNoSchedule" and not tolerates(tolerations, taint) for taint in node.taints)
