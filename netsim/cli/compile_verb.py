@@ -136,6 +136,8 @@ def _units(session: Session, params: Mapping[str, Any], output: str) -> list[Uni
     nodes = [params["node"]] if params["node"] else known
     if params["node"] and params["node"] not in known:
         raise UsageError(f"node/{params['node']}: no such node (there are {', '.join(known)})")
+    if not nodes:
+        raise UsageError("no node in the input has a name")
     families = [FAMILIES[name] for name in dict.fromkeys(params["family"])]
     if not several and (len(nodes) > 1 or len(families) > 1):
         what = f"{len(nodes)} nodes" if len(nodes) > 1 else "two families"
