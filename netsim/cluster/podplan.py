@@ -46,17 +46,18 @@ class PodPlan:
 def plan_pods(given: Sequence[Manifest], setting: Setting) -> PodPlan:
     """Return every pod that the controllers, the scheduler and the kubelets would have."""
     expansion = expand(setting.kinds, given, setting.nodes, setting.options.at)
-    pods = [read_pod(manifest) for manifest in expansion.pods]
-    new = [pod for pod in pods if is_new(pod)]
-    kept = [pod for pod in pods if not is_new(pod)]
+    read = [read_pod(manifest) for manifest in expansion.pods]
+    new = [pod for pod in read if is_new(pod)]
+    kept = [pod for pod in read if not is_new(pod)]
     if not new:
         return PodPlan(_sorted(_bent(pod, setting.options) for pod in kept), expansion.objects, expansion.notes)
     storage = _storage(expansion, setting)
     placed, notes = _place_all(new, kept, storage, setting)
     judged, assumed = _judge_all(placed, setting)
     bent = [_bent(pod, setting.options) for pod in (*judged, *kept)]
-    notes = [*expansion.notes, *notes, *notes_of(assumed), *_claim_notes(storage)]
-    return PodPlan(_sorted(_in_order(bent, setting.kinds)), expansion.objects, tuple(notes))
+    pods = _sorted(_in_order(bent, setting.kinds))
+    notes = [*expansion.notes, *notes, *_stuck_notes(pods), *notes_of(assumed), *_claim_notes(storage)]
+    return PodPlan(pods, expansion.objects, tuple(notes))
 
 
 def is_new(pod: Pod) -> bool:
@@ -227,6 +228,20 @@ def _in_order(pods: Sequence[Pod], kinds: Kinds) -> Iterable[Pod]:
 def _ordinal(pod: Pod) -> int:
     tail = pod.name.rpartition("-")[2]
     return int(tail) if tail.isascii() and tail.isdigit() else 0
+
+
+def _stuck_notes(pods: Iterable[Pod]) -> list[Note]:
+    """Return one note for each reason why new pods do not run, naming some of them."""
+    stuck: dict[str, list[str]] = {}
+    for pod in pods:
+        if is_new(pod) and pod.phase == "Pending":
+            stuck.setdefault(pod.why_not_ready, []).append(f"{pod.namespace}/{pod.name}")
+    return [Note("POD_PENDING", f"{few(names)}: {why}") for why, names in sorted(stuck.items())]
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Return some names and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _claim_notes(storage: Storage) -> list[Note]:

@@ -259,9 +259,7 @@ def _fixes(
     for label in PROXY_LABELS:
         if label in service.labels and not service.headless:
             advice = "remove the label, or run the proxy it names"
-            yield Fix(
-                "IGNORED_BY_KUBE_PROXY", f"label {label} hides it from kube-proxy", advice, place_of(service.source)
-            )
+            yield Fix("NOT_PROGRAMMED", f"label {label} hides it from kube-proxy", advice, place_of(service.source))
     for port in ports:
         if port.problem:
             yield _port_fix(port, bool(endpoints))
@@ -305,9 +303,9 @@ def _none_ready(pods: Sequence[PodLine], endpoints: Sequence[SliceEndpoint], ser
     first = next((line for line in pods if line.why), None)
     if first is None:
         where = place_of(service.source, "metadata", "name")
-        return Fix("NO_READY_ENDPOINTS", f"none of {len(endpoints)} endpoints is ready", "make one ready", where)
+        return Fix("NO_ENDPOINTS", f"none of {len(endpoints)} endpoints is ready", "make one ready", where)
     text = f"none of {len(pods)} matching pods is ready: {first.pod.name} {first.why}"
-    return Fix("NO_READY_ENDPOINTS", text, f"make pod {first.pod.name} ready", first.place)
+    return Fix("NO_ENDPOINTS", text, f"make pod {first.pod.name} ready", first.place)
 
 
 def _reach_fixes(

@@ -24,7 +24,7 @@ BROKEN = str(ROOT / "topologies" / "broken")
     ("name", "verdict", "code", "line"),
     [
         pytest.param("typo", "BROKEN", "SELECTOR_MATCHES_NOTHING", 98, id="a selector nothing matches"),
-        pytest.param("slow", "BROKEN", "NO_READY_ENDPOINTS", 54, id="no pod is ready"),
+        pytest.param("slow", "BROKEN", "NO_ENDPOINTS", 54, id="no pod is ready"),
         pytest.param("wrong-port", "BROKEN", "TARGET_PORT_NOT_DECLARED", 122, id="a targetPort nobody declares"),
         pytest.param("local", "DEGRADED", "NO_LOCAL_ENDPOINTS", 132, id="external policy Local"),
         pytest.param("inner", "DEGRADED", "NO_LOCAL_ENDPOINTS", 144, id="internal policy Local"),
