@@ -15,7 +15,7 @@ SOURCES = sorted([*ROOT.glob("netsim/**/*.py"), *ROOT.glob("iptables_gen/**/*.py
 
 LAYERS: dict[str, int] = {
     "errors": 0, "notes": 0, "manifests": 1, "cluster": 2, "packet": 2, "validate": 2, "hosts": 3,
-    "trace": 4, "dns": 4, "l7": 4, "diff": 5, "lab": 5, "report": 5, "cli": 6,
+    "trace": 4, "dns": 4, "l7": 4, "journey": 5, "diff": 5, "lab": 5, "report": 5, "cli": 6,
 }  # fmt: skip
 
 
