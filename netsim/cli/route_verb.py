@@ -26,15 +26,23 @@ from netsim.notes import Note
 @input_options
 @click.option("-X", "--request", "method", default="GET", show_default=True, metavar="METHOD", help="HTTP method.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'K: V'", help="A request header; repeatable.")
-@click.option("--dialect", type=click.Choice(DIALECTS), help="Whose semantics; default by the class's controller, else spec.")
+@click.option(
+    "--dialect", type=click.Choice(DIALECTS), help="Whose semantics; default by the class's controller, else spec."
+)
 @click.option("--class", "class_name", default="", metavar="NAME", help="The ingress class whose controller is asked.")
 @click.option("--gateway", default="", metavar="NS/NAME", help="The Gateway that is asked.")
 @click.option("--client", default="", metavar="IP", help="The client's address.")
 @click.option("--sni", default=None, metavar="NAME", help="The TLS server name, when it is not the URL's host.")
 @click.option("--body-bytes", default=0, metavar="N", help="The size of the request's body.")
-@click.option("--resolve", multiple=True, metavar="HOST:ADDR", help="What an ExternalName resolves to for the proxy; repeatable.")
-@click.option("--controller-flag", "flags", multiple=True, metavar="--NAME=VALUE", help="A flag of the controller; repeatable.")
-@click.option("--controller-config", "config", multiple=True, metavar="KEY=VALUE", help="An entry of its ConfigMap; repeatable.")
+@click.option(
+    "--resolve", multiple=True, metavar="HOST:ADDR", help="What an ExternalName resolves to for the proxy; repeatable."
+)
+@click.option(
+    "--controller-flag", "flags", multiple=True, metavar="--NAME=VALUE", help="A flag of the controller; repeatable."
+)
+@click.option(
+    "--controller-config", "config", multiple=True, metavar="KEY=VALUE", help="An entry of its ConfigMap; repeatable."
+)
 @click.option("--lint", is_flag=True, help="List conflicts and dead ends instead; exit 1 when there is an error.")
 @click.option("--status", is_flag=True, help="Print, as JSON, what controllers write into status instead.")
 @queries_option
@@ -93,7 +101,9 @@ def resolved(words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
 
 def _request(params: Mapping[str, Any]) -> Request:
     headers = dict(_header(word) for word in params["headers"])
-    request = replace(from_url(params["url"]), method=params["method"], sni=params["sni"], body_bytes=params["body_bytes"])
+    request = replace(
+        from_url(params["url"]), method=params["method"], sni=params["sni"], body_bytes=params["body_bytes"]
+    )
     query: dict[str, Any] = {"client": params["client"]} if params["client"] else {}
     gateway = {"gateway": params["gateway"]} if params["gateway"] else {}
     probe = from_query({**query, **gateway})

@@ -39,7 +39,9 @@ def default_class(classes: Iterable[IngressClass]) -> IngressClass | None:
 
 
 def spec_handling(ingress: Ingress, classes: Mapping[str, IngressClass], only: str = "") -> Handling:
-    """Apply the specification alone: the class (field, else annotation) must exist; without one a default class serves."""
+    """Apply the specification alone: the class (field, else annotation) must exist; without one a default class
+    serves.
+    """
     name = ingress.class_name if ingress.class_name is not None else ingress.class_annotation
     if name is None:
         default = default_class(classes.values())
@@ -68,7 +70,8 @@ class Ownership:
 def ownership(dialect: str, controller: Controller, classes: Mapping[str, IngressClass], only: str) -> Ownership:
     """Return what the dialect's controller owns.
 
-    Its name is the flag's, else that of the class asked for, else the dialect's own. A dialect that no class of the input
+    Its name is the flag's, else that of the class asked for, else the dialect's own. A dialect that no class of the
+    input
     names owns them all: the question is then what that controller would do with them.
     """
     default = APISIX_CONTROLLER if dialect == "apisix" else NGINX_CONTROLLER
@@ -99,7 +102,9 @@ def nginx_handling(
             return Handling(True, annotation, f"its annotation equals --ingress-class={own}")
         return Handling(False, annotation, f"its annotation {annotation!r} is not --ingress-class={own}")
     if ingress.class_name is not None:
-        return Handling(False, ingress.class_name, "the controller may not read IngressClasses; only the annotation counts")
+        return Handling(
+            False, ingress.class_name, "the controller may not read IngressClasses; only the annotation counts"
+        )
     if controller.is_set("watch-ingress-without-class"):
         return Handling(True, "", "--watch-ingress-without-class takes Ingresses without any class")
     return Handling(False, "", "it names no class (--watch-ingress-without-class is off)")
@@ -115,7 +120,9 @@ def _by_field(
         return Handling(True, name, f"--ingress-class-by-name, and its name is --ingress-class={own}")
     if found is None:
         return Handling(False, name, f"IngressClass {name!r} does not exist")
-    return Handling(False, name, f"IngressClass {name} belongs to controller {found.controller}, not {owned.controller}")
+    return Handling(
+        False, name, f"IngressClass {name} belongs to controller {found.controller}, not {owned.controller}"
+    )
 
 
 def apisix_handling(ingress: Ingress, classes: Mapping[str, IngressClass], owned: Ownership) -> Handling:
@@ -130,7 +137,9 @@ def apisix_class(name: str | None, classes: Mapping[str, IngressClass], owned: O
         found = classes.get(name)
         if owned.owns(found):
             return Handling(True, name, f"IngressClass {name} names this controller")
-        return Handling(False, name, f"IngressClass {name!r} " + ("does not exist" if found is None else "is another controller's"))
+        return Handling(
+            False, name, f"IngressClass {name!r} " + ("does not exist" if found is None else "is another controller's")
+        )
     default = next((found for found in classes.values() if found.is_default and owned.owns(found)), None)
     if default is not None:
         return Handling(True, default.name, f"it names no class; {default.name} is this controller's default")

@@ -34,14 +34,21 @@ def compile_classes(
     """
     options = replace(options or RouteOptions(), class_name=class_name)
     names = _class_names(cluster, class_name)
-    return {name: _compile(cluster, replace(options, class_name=name if name in ingress_classes(cluster) else ""), name, target) for name in names}
+    return {
+        name: _compile(
+            cluster, replace(options, class_name=name if name in ingress_classes(cluster) else ""), name, target
+        )
+        for name in names
+    }
 
 
 def _class_names(cluster: Cluster, class_name: str) -> tuple[str, ...]:
     classes = ingress_classes(cluster)
     if class_name:
         if classes and class_name not in classes:
-            raise UsageError(f"--class {class_name!r} names no IngressClass of the input (there: {', '.join(sorted(classes))})")
+            raise UsageError(
+                f"--class {class_name!r} names no IngressClass of the input (there: {', '.join(sorted(classes))})"
+            )
         return (class_name,)
     own = sorted(name for name, found in classes.items() if found.controller == NGINX_CONTROLLER)
     return tuple(own or sorted(classes)) or ("nginx",)

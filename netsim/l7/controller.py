@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from netsim.cluster.model import Cluster
-from netsim.errors import UsageError
 from netsim.cluster.read import labels_of, mapping, text
+from netsim.errors import UsageError
 from netsim.l7.ingress import items
 from netsim.manifests.objects import Manifest
 from netsim.notes import Note
@@ -21,25 +21,93 @@ _TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE: Final = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
 _MODELLED: Final = frozenset(
-    "controller-class ingress-class ingress-class-by-name watch-ingress-without-class ignore-ingress-class "
-    "disable-catch-all default-backend-service default-ssl-certificate controller-name configmap "
-    "disable-svc-external-name http-port https-port watch-namespace".split()
+    [
+        "controller-class",
+        "ingress-class",
+        "ingress-class-by-name",
+        "watch-ingress-without-class",
+        "ignore-ingress-class",
+        "disable-catch-all",
+        "default-backend-service",
+        "default-ssl-certificate",
+        "controller-name",
+        "configmap",
+        "disable-svc-external-name",
+        "http-port",
+        "https-port",
+        "watch-namespace",
+    ]
 )
 # Flags of ingress-nginx v1.15 and the APISIX ingress controller that change no routing decision.
 _WITHOUT_EFFECT: Final = frozenset(
-    "annotations-prefix apiserver-host bucket-factor certificate-authority deep-inspect default-server-port "
-    "disable-full-test disable-leader-election disable-sync-events dynamic-configuration-retries election-id "
-    "election-ttl enable-annotation-validation enable-metrics enable-ssl-chain-completion enable-ssl-passthrough "
-    "enable-topology-aware-routing exclude-socket-metrics health-check-path health-check-timeout healthz-host "
-    "healthz-port httpport internal-logger-address kubeconfig length-buckets log_dir max-buckets "
-    "maxmind-edition-ids maxmind-license-key metrics-per-host metrics-per-undefined-host monitor-max-batch-size "
-    "post-shutdown-grace-period profiler-port profiling publish-service publish-status-address "
-    "report-node-internal-ip-address report-status-classes shutdown-grace-period size-buckets "
-    "ssl-passthrough-proxy-port status-port status-update-interval stream-port sync-period sync-rate-limit "
-    "tcp-services-configmap time-buckets udp-services-configmap update-status update-status-on-shutdown "
-    "validating-webhook validating-webhook-certificate validating-webhook-key version watch-namespace-selector v "
-    "vmodule logtostderr stderrthreshold config-path log-level metrics-bind-address "
-    "health-probe-bind-address".split()
+    [
+        "annotations-prefix",
+        "apiserver-host",
+        "bucket-factor",
+        "certificate-authority",
+        "deep-inspect",
+        "default-server-port",
+        "disable-full-test",
+        "disable-leader-election",
+        "disable-sync-events",
+        "dynamic-configuration-retries",
+        "election-id",
+        "election-ttl",
+        "enable-annotation-validation",
+        "enable-metrics",
+        "enable-ssl-chain-completion",
+        "enable-ssl-passthrough",
+        "enable-topology-aware-routing",
+        "exclude-socket-metrics",
+        "health-check-path",
+        "health-check-timeout",
+        "healthz-host",
+        "healthz-port",
+        "httpport",
+        "internal-logger-address",
+        "kubeconfig",
+        "length-buckets",
+        "log_dir",
+        "max-buckets",
+        "maxmind-edition-ids",
+        "maxmind-license-key",
+        "metrics-per-host",
+        "metrics-per-undefined-host",
+        "monitor-max-batch-size",
+        "post-shutdown-grace-period",
+        "profiler-port",
+        "profiling",
+        "publish-service",
+        "publish-status-address",
+        "report-node-internal-ip-address",
+        "report-status-classes",
+        "shutdown-grace-period",
+        "size-buckets",
+        "ssl-passthrough-proxy-port",
+        "status-port",
+        "status-update-interval",
+        "stream-port",
+        "sync-period",
+        "sync-rate-limit",
+        "tcp-services-configmap",
+        "time-buckets",
+        "udp-services-configmap",
+        "update-status",
+        "update-status-on-shutdown",
+        "validating-webhook",
+        "validating-webhook-certificate",
+        "validating-webhook-key",
+        "version",
+        "watch-namespace-selector",
+        "v",
+        "vmodule",
+        "logtostderr",
+        "stderrthreshold",
+        "config-path",
+        "log-level",
+        "metrics-bind-address",
+        "health-probe-bind-address",
+    ]
 )
 
 
@@ -106,7 +174,9 @@ def flag_notes(flags: Mapping[str, str]) -> tuple[Note, ...]:
 def find_controller(
     cluster: Cluster, controller_class: str, flags: Mapping[str, str], config: Mapping[str, str]
 ) -> Controller:
-    """Return the settings of the controller of *controller_class*: its workload in the input, overridden by the arguments."""
+    """Return the settings of the controller of *controller_class*: its workload in the input, overridden by the
+    arguments.
+    """
     workload = next(
         (manifest for manifest, given in nginx_workloads(cluster) if _serves(given, controller_class)), None
     )

@@ -72,7 +72,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """The object and field that decided. `rule` is an index (ApisixRoute: the rule's name), `path` an index or "default"."""
+    """The object and field that decided. `rule` is an index (ApisixRoute: the rule's name), `path` an index or
+    "default".
+    """
 
     kind: str
     namespace: str
@@ -129,7 +131,8 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What happens to a request. `status` is what the client sees, None where HTTP never answers (TCP, UDP, passed TLS).
+    """What happens to a request. `status` is what the client sees, None where HTTP never answers (TCP, UDP, passed
+    TLS).
 
     `code` is one of CODES. `set_cookie` is the affinity cookie's name. `outcome` is forward or reject for layer 4.
     """
@@ -155,7 +158,9 @@ class Decision:
     why: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the contract's `netsim.route/v1` answer; keys beyond the contract's come last, only where they say something."""
+        """Return the contract's `netsim.route/v1` answer; keys beyond the contract's come last, only where they say
+        something.
+        """
         answer: dict[str, Any] = {
             "schema": "netsim.route/v1",
             "id": None,

@@ -8,6 +8,7 @@ from typing import Final
 
 from netsim.errors import printable
 from netsim.l7.decision import CODES, Decision, Share
+from netsim.l7.gateway.table import GatewayTable
 from netsim.l7.nginx.decide import NginxTable, find_location, matched_of
 from netsim.l7.nginx.merge import Location
 from netsim.l7.nginx.servers import Server
@@ -39,13 +40,20 @@ def explain(answer: Answer, request: Request, routers: Sequence[Router]) -> tupl
         for line in (
             _verdict(decision),
             f"request     {scheme}{request.scheme}://{request.host or request.sni or ''}{_port(request)}{request.uri}",
-            f"controller  {router.dialect}, class {router.name or '(none)'}: {len(router.handled)} of {len(router.handlings)} Ingresses handled",
+            _controller(router),
             *_table_lines(router, request),
             *_outcome(decision),
             *(f"note        {note}" for note in decision.notes),
             *_ignored(routers, request),
         )
     )
+
+
+def _controller(router: Router) -> str:
+    if isinstance(router.table, GatewayTable):
+        return f"controller  {router.dialect}: {len(router.table.gateways)} Gateways, {len(router.table.routes)} routes"
+    counts = f"{len(router.handled)} of {len(router.handlings)} Ingresses handled"
+    return f"controller  {router.dialect}, class {router.name or '(none)'}: {counts}"
 
 
 def _port(request: Request) -> str:
@@ -146,7 +154,9 @@ def spec_candidates(table: SpecTable, request: Request) -> list[Candidate]:
         return []
     winner = find_route(paths, request.path)
     routes = [*paths.exact.values(), *paths.prefix.values()]
-    return sorted((_judge_spec(route, winner, request.path) for route in routes), key=lambda one: (not one.won, one.reason))
+    return sorted(
+        (_judge_spec(route, winner, request.path) for route in routes), key=lambda one: (not one.won, one.reason)
+    )
 
 
 def _judge_spec(route: SpecRoute, winner: SpecRoute | None, path: str) -> Candidate:
@@ -168,7 +178,9 @@ def _outcome(decision: Decision) -> Iterator[str]:
     for share in decision.backends:
         yield f"backend     {_share(share)}"
     for outcome in decision.outcomes:
-        yield f"outcome     {outcome.weight}: {outcome.status}" + (f" from {_share(outcome.backend)}" if outcome.backend else "")
+        yield f"outcome     {outcome.weight}: {outcome.status}" + (
+            f" from {_share(outcome.backend)}" if outcome.backend else ""
+        )
     if decision.upstream_path is not None:
         yield f"upstream    {decision.upstream_host or ''}{decision.upstream_path}"
 

@@ -11,7 +11,8 @@ _HEX: Final = frozenset("0123456789abcdefABCDEF")
 def normalize(path: str) -> str | None:
     """Return nginx's `$uri`: percent-decoded once, `//` merged, `.` and `..` resolved; None is a bad request (400).
 
-    Bytes beyond ASCII are kept as Latin-1 characters, one per byte. Source: ngx_http_parse_complex_uri, merge_slashes on.
+    Bytes beyond ASCII are kept as Latin-1 characters, one per byte. Source: ngx_http_parse_complex_uri, merge_slashes
+    on.
     """
     if not path.isascii():
         path = as_bytes(path)
@@ -61,7 +62,9 @@ def escape_uri(path: str) -> str:
 
 
 def prefix_matches(rule: str, path: str) -> bool:
-    """Whether a Prefix rule matches element by element; a trailing slash of the rule is ignored (networking.k8s.io/v1)."""
+    """Whether a Prefix rule matches element by element; a trailing slash of the rule is ignored
+    (networking.k8s.io/v1).
+    """
     base = rule.rstrip("/")
     return not base or path == base or path.startswith(f"{base}/")
 

@@ -17,7 +17,9 @@ _ESCAPES: Final = {r"\z": r"\Z", r"\Z": r"(?=\n?\Z)", r"\h": r"[ \t]", r"\R": r"
 
 @lru_cache(maxsize=4096)
 def compile_pattern(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str] | None:
-    """Return the compiled pattern, None when PCRE's syntax cannot be compiled (nginx would refuse the configuration too)."""
+    """Return the compiled pattern, None when PCRE's syntax cannot be compiled (nginx would refuse the configuration
+    too).
+    """
     translated = _TOKEN.sub(_translated, pattern)
     flags = re.ASCII | (re.IGNORECASE if ignore_case else 0)
     try:

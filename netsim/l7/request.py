@@ -17,9 +17,11 @@ _EMPTY: Final[Mapping[str, str]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as sent: `host` is the raw Host header ("" is HTTP/1.0 without one), `path` raw, `query` None when absent.
+    """A request as sent: `host` is the raw Host header ("" is HTTP/1.0 without one), `path` raw, `query` None when
+    absent.
 
-    Header names are lower case; `spellings` has them as sent. `sni` None means the host's name. `backend_status` and `backend_headers` are what every
+    Header names are lower case; `spellings` has them as sent. `sni` None means the host's name. `backend_status` and
+    `backend_headers` are what every
     backend answers. `gateway` is `ns/name` of a Gateway, "" for any.
     """
 
@@ -95,8 +97,24 @@ def from_url(url: str) -> Request:
 
 
 QUERY_KEYS: Final = frozenset(
-    "url scheme host port method path query headers cookies client sni bodyBytes protocol gateway "
-    "backendResponseHeaders backendStatus".split()
+    [
+        "url",
+        "scheme",
+        "host",
+        "port",
+        "method",
+        "path",
+        "query",
+        "headers",
+        "cookies",
+        "client",
+        "sni",
+        "bodyBytes",
+        "protocol",
+        "gateway",
+        "backendResponseHeaders",
+        "backendStatus",
+    ]
 )
 
 
@@ -129,7 +147,9 @@ def from_query(query: Mapping[str, Any]) -> Request:
 
 
 def with_headers(request: Request, headers: Mapping[str, str], cookies: Mapping[str, str], status: object) -> Request:
-    """Return the request with headers (a Host header replaces the host) and cookies, both ways between `Cookie` and cookies."""
+    """Return the request with headers (a Host header replaces the host) and cookies, both ways between `Cookie` and
+    cookies.
+    """
     merged = {**request.headers, **{name.lower(): value for name, value in headers.items()}}
     spellings = {**request.spellings, **{name.lower(): name for name in headers}}
     host = merged.pop("host", request.host)

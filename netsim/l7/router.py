@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from netsim.cluster.model import Cluster
+from netsim.cluster.read import mapping
 from netsim.errors import UsageError
 from netsim.l7.apisix.decide import ApisixTable, build_apisix, decide_apisix
 from netsim.l7.apisix.routes import apisix_routes, ingress_routes
@@ -38,10 +39,9 @@ from netsim.l7.controller import (
     nginx_workloads,
 )
 from netsim.l7.decision import Decision
-from netsim.cluster.read import mapping
-from netsim.l7.ingress import Ingress, IngressClass, ingress_classes, ingresses
 from netsim.l7.gateway.decide import decide_gateway
 from netsim.l7.gateway.table import GatewayTable, build_gateways
+from netsim.l7.ingress import Ingress, IngressClass, ingress_classes, ingresses
 from netsim.l7.nginx.build import build_nginx
 from netsim.l7.nginx.decide import Counters, NginxTable, decide_nginx
 from netsim.l7.request import Request
@@ -56,7 +56,9 @@ _UNANSWERED: Final = frozenset(("NO_RULE", "NO_LISTENER"))
 
 @dataclass(frozen=True, slots=True)
 class RouteOptions:
-    """What the command line says: dialect, class and gateway ("": the input decides), controller flags and ConfigMap data."""
+    """What the command line says: dialect, class and gateway ("": the input decides), controller flags and ConfigMap
+    data.
+    """
 
     dialect: str = ""
     class_name: str = ""
@@ -130,7 +132,9 @@ def _dialects(inputs: Inputs) -> tuple[str, ...]:
         found.add("apisix")
     if cluster.objects.get("Gateway"):
         found.add("gateway-api")
-    return tuple(dialect for dialect in ("ingress-nginx", "apisix", "gateway-api", "spec") if dialect in found) or ("spec",)
+    return tuple(dialect for dialect in ("ingress-nginx", "apisix", "gateway-api", "spec") if dialect in found) or (
+        "spec",
+    )
 
 
 def _class_dialect(inputs: Inputs, name: str) -> str:
@@ -164,7 +168,9 @@ def _build(dialect: str, inputs: Inputs) -> Router:
 
 
 def _spec_router(inputs: Inputs, controller: Controller, owned: Ownership) -> Router:
-    handlings = {found.key: spec_handling(found, inputs.classes, inputs.options.class_name) for found in inputs.ingresses}
+    handlings = {
+        found.key: spec_handling(found, inputs.classes, inputs.options.class_name) for found in inputs.ingresses
+    }
     handled = _handled(inputs, handlings)
     name = inputs.options.class_name or _class_names(handlings)
     table = build_spec(handled, inputs.services)
@@ -176,7 +182,9 @@ def _nginx_router(inputs: Inputs, controller: Controller, owned: Ownership) -> R
     handled = _handled(inputs, handlings)
     table = build_nginx(handled, inputs.services, inputs.certificates, controller)
     name = inputs.options.class_name or _class_names(handlings) or controller.flag("ingress-class", "nginx")
-    return Router("ingress-nginx", name, controller, table, owned, handlings, handled, inputs.ingresses, _notes(controller, owned))
+    return Router(
+        "ingress-nginx", name, controller, table, owned, handlings, handled, inputs.ingresses, _notes(controller, owned)
+    )
 
 
 def _apisix_router(inputs: Inputs, controller: Controller, owned: Ownership) -> Router:
@@ -189,7 +197,9 @@ def _apisix_router(inputs: Inputs, controller: Controller, owned: Ownership) -> 
             routes += apisix_routes(manifest, inputs.services)
     table = build_apisix(routes, _apisix_certificates(handled, inputs.certificates))
     name = inputs.options.class_name or _class_names(handlings) or "apisix"
-    return Router("apisix", name, controller, table, owned, handlings, handled, inputs.ingresses, _notes(controller, owned))
+    return Router(
+        "apisix", name, controller, table, owned, handlings, handled, inputs.ingresses, _notes(controller, owned)
+    )
 
 
 def _gateway_router(inputs: Inputs, controller: Controller, owned: Ownership) -> Router:
@@ -223,7 +233,9 @@ def _class_names(handlings: Mapping[str, Handling]) -> str:
 
 
 def _notes(controller: Controller, owned: Ownership) -> tuple[Note, ...]:
-    assumed = Note("CLASS_ASSUMED", f"no IngressClass names controller {owned.controller}; every class is taken as its own")
+    assumed = Note(
+        "CLASS_ASSUMED", f"no IngressClass names controller {owned.controller}; every class is taken as its own"
+    )
     return (*controller.notes, *((assumed,) if owned.any_class else ()))
 
 

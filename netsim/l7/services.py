@@ -13,7 +13,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The cluster's Services and their slices by (namespace, name), and what external names resolve to for the proxy."""
+    """The cluster's Services and their slices by (namespace, name), and what external names resolve to."""
 
     by_key: Mapping[Key, Service] = field(default_factory=dict)
     slices: Mapping[Key, tuple[EndpointSlice, ...]] = field(default_factory=dict)
@@ -85,7 +85,9 @@ def _slice_ports(endpoint_slice: EndpointSlice, port: ServicePort) -> list[int]:
 
 
 def slice_endpoints(services: Services, service: Service, port: ServicePort, protocol: str = "TCP") -> tuple[str, ...]:
-    """Return the ready endpoints strictly by port name and protocol, as kube-proxy and Gateway controllers match them."""
+    """Return the ready endpoints strictly by port name and protocol, as kube-proxy and Gateway controllers match
+    them.
+    """
     found: dict[str, None] = {}
     for endpoint_slice in services.slices.get((service.namespace, service.name), ()):
         numbers = [
@@ -100,7 +102,8 @@ def slice_endpoints(services: Services, service: Service, port: ServicePort, pro
 
 
 def external_addresses(services: Services, name: str) -> tuple[str, ...]:
-    """Return the addresses of an ExternalName for the proxy: itself when an address, as told, else of a Service; () if none.
+    """Return the addresses of an ExternalName for the proxy: itself when an address, as told, else of a Service; ()
+    if none.
 
     Names and addresses of the local host are refused, as ingress-nginx refuses them.
     """

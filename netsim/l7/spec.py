@@ -39,7 +39,14 @@ class SpecRoute:
             place: tuple[str | int, ...] = ("spec", "defaultBackend")
             return Matched("Ingress", ingress.namespace, ingress.name, None, "default", None, ingress.source, place)
         return Matched(
-            "Ingress", ingress.namespace, ingress.name, path.rule, path.index, path.path_type, ingress.source, path.field
+            "Ingress",
+            ingress.namespace,
+            ingress.name,
+            path.rule,
+            path.index,
+            path.path_type,
+            ingress.source,
+            path.field,
         )
 
 
@@ -73,7 +80,9 @@ def build_spec(handled: Iterable[Ingress], services: Services) -> SpecTable:
             last = last or route
         for entry in ingress.tls:
             for host in entry.hosts or ("",):
-                secrets.setdefault(host.lower(), f"{ingress.namespace}/{entry.secret}" if entry.secret else DEFAULT_CERTIFICATE)
+                secrets.setdefault(
+                    host.lower(), f"{ingress.namespace}/{entry.secret}" if entry.secret else DEFAULT_CERTIFICATE
+                )
     tables = {host: PathTable(exact, prefix) for host, (exact, prefix) in paths.items()}
     return SpecTable(host_table(tables), host_table(defaults), last, host_table(secrets))
 
@@ -107,9 +116,13 @@ def resolve(namespace: str, backend: Backend | None, services: Services) -> tupl
 
 
 def decide_spec(table: SpecTable, request: Request) -> Decision:
-    """Return what happens to a request: the longest path of the most specific host, else a default backend, else 404."""
+    """Return what happens to a request: longest path of the most specific host, default backend, 404."""
     host = request.host_name
-    tls = {"secret": table.certificates.find(request.server_name) or DEFAULT_CERTIFICATE} if request.scheme == "https" else None
+    tls = (
+        {"secret": table.certificates.find(request.server_name) or DEFAULT_CERTIFICATE}
+        if request.scheme == "https"
+        else None
+    )
     paths = table.hosts.find(host)
     route = find_route(paths, request.path) if paths else None
     notes: tuple[Note, ...] = ()

@@ -1,4 +1,4 @@
-"""What controllers write into status: Gateways, listeners, routes, BackendTLSPolicies; Ingresses that nobody handles."""
+"""What controllers write into status: Gateways, listeners, routes, TLS policies; unhandled Ingresses."""
 
 from __future__ import annotations
 
@@ -114,7 +114,9 @@ def _parent(table: GatewayTable, result: ParentResult, resolved: str) -> Json:
 
 
 def unresolved(table: GatewayTable, route: Route) -> str:
-    """Return why a route's references do not all resolve: the first reason by rule, backends before mirrors; "" if they do."""
+    """Return why a route's references do not all resolve: the first reason by rule, backends before mirrors; "" if
+    they do.
+    """
     for rule in route.rules:
         reasons = [target.reason for target in resolve_rule(table.resolver, route, rule.backends)]
         reasons += mirror_reasons(table.resolver, route, rule.filters)

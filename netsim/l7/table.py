@@ -64,7 +64,9 @@ def host_table(entries: Mapping[str, T], *, any_depth: bool = False) -> HostTabl
 
 @dataclass(frozen=True, slots=True)
 class PathTable(Generic[T]):
-    """Entries of one host by path: exact paths, prefixes that end in `/`, and patterns in the order in which they are tried."""
+    """Entries of one host by path: exact paths, prefixes that end in `/`, and patterns in the order in which they are
+    tried.
+    """
 
     exact: Mapping[str, T] = field(default_factory=dict)
     prefix: Mapping[str, T] = field(default_factory=dict)

@@ -6,6 +6,7 @@ Started by test_nginx.py as `unshare --net python nginx_lab.py`. Standard input:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import socket
@@ -19,7 +20,7 @@ LISTEN = "192.0.2.1"
 
 
 def prepare() -> None:
-    """Every IPv4 address is local, so that backends, clients and the proxy have the addresses that the manifests say."""
+    """Every IPv4 address is local, so backends, clients and the proxy have the addresses of the manifests."""
     for command in ("ip link set lo up", "ip route add local 0.0.0.0/0 dev lo table local"):
         subprocess.run(command.split(), check=True)
 
@@ -53,10 +54,8 @@ def send(request: dict[str, Any]) -> dict[str, Any]:
             stream = context.wrap_socket(plain, server_hostname=request["sni"] or None)
             certificate = hashlib.sha256(stream.getpeercert(binary_form=True) or b"").hexdigest()
         stream.sendall(request["bytes"].encode("latin-1"))
-        try:
+        with contextlib.suppress(ConnectionError):  # a proxy that refuses the body closes early
             stream.sendall(b"x" * request["bodyBytes"])
-        except ConnectionError:
-            pass  # a proxy that refuses the body closes early
         answer = receive(stream)
     return {**answer, "certificate": certificate}
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,7 +47,9 @@ def steps(case: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any], in
     if "sequence" in case:
         return [(step["request"], step["expect"], step.get("repeat", 1)) for step in case["sequence"]]
     expect = (case.get("overrides") or {}).get("ingress-nginx", case["expect"])
-    many = max(case.get("repeat", 1), 300 if "backends" in expect else 40 if len(expect.get("endpoints", ())) > 1 else 1)
+    many = max(
+        case.get("repeat", 1), 300 if "backends" in expect else 40 if len(expect.get("endpoints", ())) > 1 else 1
+    )
     return [(case["request"], expect, many)]
 
 
@@ -103,7 +105,7 @@ def backend_ports(recorded: dict[str, Any]) -> list[int]:
     return sorted(ports - {80, 443})
 
 
-@lru_cache(maxsize=None)
+@cache
 def answers_of(path: Path) -> dict[str, list[list[dict[str, Any]]]]:
     """All answers of a file's cases, step by step, from one run of nginx (two with cookies of the first)."""
     recorded, cases = read(path), cases_of(path)

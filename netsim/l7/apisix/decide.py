@@ -18,7 +18,9 @@ from netsim.l7.table import HostTable, host_table
 
 @dataclass(frozen=True, slots=True)
 class UriTable:
-    """Routes of one host: by exact URI, and by the text before `*`, each list by priority; lengths of the latter, longest first."""
+    """Routes of one host: by exact URI, and by the text before `*`, each list by priority; lengths of the latter,
+    longest first.
+    """
 
     exact: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
     prefix: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
@@ -59,12 +61,16 @@ def _uri_table(routes: Iterable[Route]) -> UriTable:
                 exact.setdefault(uri, []).append(route)
     lengths = tuple(sorted({len(text) for text in prefix}, reverse=True))
     return UriTable(
-        {uri: tuple(found) for uri, found in exact.items()}, {text: tuple(found) for text, found in prefix.items()}, lengths
+        {uri: tuple(found) for uri, found in exact.items()},
+        {text: tuple(found) for text, found in prefix.items()},
+        lengths,
     )
 
 
 def decide_apisix(table: ApisixTable, request: Request) -> Decision:
-    """Return what happens to a request: the first fitting route of exact host, wildcards, then hostless routes; else 404."""
+    """Return what happens to a request: the first fitting route of exact host, wildcards, then hostless routes; else
+    404.
+    """
     tls = _certificate(table, request)
     uri = normalize(request.path)
     if uri is None:
@@ -103,7 +109,9 @@ def _certificate(table: ApisixTable, request: Request) -> Mapping[str, str] | No
 def _plugins(route: Route, request: Request, uri: str) -> Decision | None:
     """Plugins in the order of their priority: methods, addresses, redirects."""
     plugins, matched = route.plugins, route.matched
-    if plugins.allow_methods and request.method not in plugins.allow_methods or request.method in plugins.block_methods:
+    if (
+        plugins.allow_methods and request.method not in plugins.allow_methods
+    ) or request.method in plugins.block_methods:
         return Decision(405, "FORBIDDEN", matched=matched, why=f"method {request.method} is not allowed")
     if plugins.block and in_any(request.client, plugins.block):
         return Decision(403, "FORBIDDEN", matched=matched, why=f"{request.client} is on the block list")
@@ -111,9 +119,17 @@ def _plugins(route: Route, request: Request, uri: str) -> Decision | None:
         return Decision(403, "FORBIDDEN", matched=matched, why=f"{request.client} is not on the allow list")
     if plugins.https and not request.secure:
         code = 301 if request.method in ("GET", "HEAD") else 308
-        return Decision(code, "SSL_REDIRECT", location=f"https://{request.host_name}{request.uri}", matched=matched, why="http-to-https")
+        return Decision(
+            code,
+            "SSL_REDIRECT",
+            location=f"https://{request.host_name}{request.uri}",
+            matched=matched,
+            why="http-to-https",
+        )
     if plugins.redirect and not plugins.https:
-        return Decision(plugins.redirect_code, "REDIRECT", location=plugins.redirect, matched=matched, why="http-redirect")
+        return Decision(
+            plugins.redirect_code, "REDIRECT", location=plugins.redirect, matched=matched, why="http-redirect"
+        )
     return None
 
 
@@ -129,7 +145,10 @@ def _forward(route: Route, request: Request, uri: str) -> Decision:
         backends=route.shares,
         upstream_path=_upstream_path(route.plugins, request, uri),
         upstream_host=request.host or None,
-        upstream_headers={"X-Forwarded-For": request.client, "X-Forwarded-Proto": "https" if request.secure else "http"},
+        upstream_headers={
+            "X-Forwarded-For": request.client,
+            "X-Forwarded-Proto": "https" if request.secure else "http",
+        },
         response_headers=request.backend_headers,
         matched=route.matched,
         notes=notes,
@@ -143,7 +162,9 @@ def _mixed(decision: Decision) -> Decision:
         Outcome(decision.status or 200, share.weight, share) if share.endpoints else Outcome(503, share.weight)
         for share in decision.backends
     )
-    return replace(decision, code="PARTIAL", outcomes=outcomes, backends=tuple(s for s in decision.backends if s.endpoints))
+    return replace(
+        decision, code="PARTIAL", outcomes=outcomes, backends=tuple(s for s in decision.backends if s.endpoints)
+    )
 
 
 def _upstream_path(plugins: Plugins, request: Request, uri: str) -> str:

@@ -66,7 +66,8 @@ def argument(query: str | None, name: str) -> str | None:
 def _variable(name: str, request: Request, uri: str) -> str | None:
     known = {
         "uri": uri, "request_uri": request.uri, "host": request.host_name, "request_method": request.method,
-        "remote_addr": request.client, "scheme": request.scheme, "args": request.query, "server_port": str(request.port),
+        "remote_addr": request.client, "scheme": request.scheme, "args": request.query,
+        "server_port": str(request.port),
     }  # fmt: skip
     if name in known:
         return known[name]

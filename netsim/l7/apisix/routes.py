@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import Any, Final
 
 from netsim.cluster.model import Service, ServicePort
+from netsim.cluster.read import mapping, text
 from netsim.l7.apisix.exprs import Expr, read_exprs
 from netsim.l7.decision import Matched, Share
-from netsim.cluster.read import mapping, text
 from netsim.l7.ingress import Backend, Ingress, IngressPath, items
 from netsim.l7.nginx.annotations import Network, parse_networks
 from netsim.l7.services import Services, external_addresses, join_port, port_by_spelling, slice_endpoints
@@ -19,7 +19,7 @@ from netsim.manifests.objects import Manifest
 PREFIX: Final = "k8s.apisix.apache.org/"
 DEFAULT_WEIGHT: Final = 100
 _NOT_MODELLED: Final = frozenset(
-    "plugin-config-name enable-cors enable-csrf enable-response-rewrite auth-uri auth-type".split()
+    ["plugin-config-name", "enable-cors", "enable-csrf", "enable-response-rewrite", "auth-uri", "auth-type"]
 )
 
 
@@ -41,7 +41,8 @@ class Plugins:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route: URIs are exact, or end in `*` (any text follows). `shares` carry weights that sum to 1; `problem` if none.
+    """One route: URIs are exact, or end in `*` (any text follows). `shares` carry weights that sum to 1; `problem` if
+    none.
 
     `hosts` () is any host. `methods` empty is any. Nothing but `uris` and `priority` orders routes of one host.
     """
@@ -79,7 +80,9 @@ def ingress_routes(ingress: Ingress, services: Services) -> Iterator[Route]:
 
 
 def _matched(ingress: Ingress, path: IngressPath) -> Matched:
-    return Matched("Ingress", ingress.namespace, ingress.name, path.rule, path.index, path.path_type, ingress.source, path.field)
+    return Matched(
+        "Ingress", ingress.namespace, ingress.name, path.rule, path.index, path.path_type, ingress.source, path.field
+    )
 
 
 def _regex(path: IngressPath, values: Mapping[str, str]) -> bool:
@@ -87,7 +90,9 @@ def _regex(path: IngressPath, values: Mapping[str, str]) -> bool:
 
 
 def _uris(path: IngressPath, values: Mapping[str, str]) -> tuple[str, ...]:
-    """Exact and ImplementationSpecific as they are, Prefix also with `/*`, regular expressions as `/*` and a condition."""
+    """Exact and ImplementationSpecific as they are, Prefix also with `/*`, regular expressions as `/*` and a
+    condition.
+    """
     if _regex(path, values):
         return ("/*",)
     if path.path_type == "Prefix":
@@ -186,7 +191,7 @@ def _strings(value: object) -> tuple[str, ...]:
 
 
 def _split(namespace: str, rule: Mapping[str, Any], services: Services) -> tuple[tuple[Share, ...], str]:
-    """Backends by weight (default 100, 0 never); one whose Service or port does not exist is dropped before weighing."""
+    """Backends by weight (default 100, 0 never); one whose Service or port does not exist is dropped first."""
     found: list[tuple[Share, int]] = []
     problem = "NO_SERVICE"
     for backend in map(mapping, items(rule.get("backends"))):

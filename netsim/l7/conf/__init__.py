@@ -1,1 +1,3 @@
-"""nginx configuration for a stock nginx: what of an ingress-nginx table it can express, every value quoted or refused."""
+"""nginx configuration for a stock nginx: what of an ingress-nginx table it can express, every value quoted or
+refused.
+"""

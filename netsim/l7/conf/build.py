@@ -109,7 +109,9 @@ def _http_level() -> Iterator[Directive]:
 
 
 def _empty_group() -> Block:
-    return Block(f"upstream {EMPTY_GROUP}", ("server 127.0.0.1:1 down",), "stands where a Service has no endpoint; never asked")
+    return Block(
+        f"upstream {EMPTY_GROUP}", ("server 127.0.0.1:1 down",), "stands where a Service has no endpoint; never asked"
+    )
 
 
 def _certificate_maps(table: NginxTable) -> tuple[Block, ...]:

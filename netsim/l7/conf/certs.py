@@ -59,7 +59,9 @@ def placeholder(name: str, names: Iterable[str]) -> Pair:
         x509.NameAttribute(NameOID.COMMON_NAME, name[:64]),
     ])  # fmt: skip
     sans = [x509.DNSName(host) for host in names if _dns_name(host)] or [x509.DNSName(DEFAULT_NAMES[0])]
-    builder = x509.CertificateBuilder(subject, subject, key.public_key()).serial_number(int.from_bytes(seed[:8], "big") >> 1)
+    builder = x509.CertificateBuilder(subject, subject, key.public_key()).serial_number(
+        int.from_bytes(seed[:8], "big") >> 1
+    )
     builder = builder.not_valid_before(_FROM).not_valid_after(_UNTIL)
     signed = builder.add_extension(x509.SubjectAlternativeName(sans), critical=False).sign(key, None)
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -31,7 +31,8 @@ EMPTY_GROUP: Final = "no_endpoints"
 class Groups:
     """Names of upstream groups by upstream, what a location passes requests to, and the blocks that define them.
 
-    `targets` is the group's name, or the variable that chooses between main and canary. `cookies` is the variable with the
+    `targets` is the group's name, or the variable that chooses between main and canary. `cookies` is the variable
+    with the
     affinity cookie to set, by upstream. `refused` says what could not be written.
     """
 
@@ -105,7 +106,9 @@ def _hash(upstream: Upstream, refused: list[str]) -> Iterator[str]:
         except Refused as why:
             refused.append(comment(f"upstream-hash-by of {upstream.name}: {why}"))
     elif upstream.load_balance not in ("", "round_robin"):
-        refused.append(comment(f"load-balance {upstream.load_balance} of {upstream.name}: only Lua has it; round robin instead"))
+        refused.append(
+            comment(f"load-balance {upstream.load_balance} of {upstream.name}: only Lua has it; round robin instead")
+        )
 
 
 def _cookie_pattern(cookie: str, value: str) -> str:
@@ -115,7 +118,7 @@ def _cookie_pattern(cookie: str, value: str) -> str:
 def _affinity_blocks(
     number: int, upstream: Upstream, affinity: Affinity, refused: list[str]
 ) -> tuple[list[Block], str]:
-    """The cookie's key, else a new one ($request_id), chooses the endpoint; a request without the cookie is given it."""
+    """The cookie's key, else a new one ($request_id), chooses the endpoint; requests without it get it."""
     try:
         cookie = cookie_name(affinity.cookie)
     except Refused as why:
@@ -133,7 +136,9 @@ def _affinity_blocks(
 def _canary_blocks(
     number: int, main: Upstream, canary: Upstream, policy: CanaryPolicy, names: Mapping[str, str], refused: list[str]
 ) -> list[Block]:
-    """Affinity, header, cookie and weight each say 1 (canary), 0 (main) or nothing; the first that says something decides."""
+    """Affinity, header, cookie and weight each say 1 (canary), 0 (main) or nothing; the first that says something
+    decides.
+    """
     blocks = [_weight(number, policy)]
     sources: list[str] = []
     for kind, made in (("sticky", _sticky), ("header", _header), ("cookie", _cookie)):

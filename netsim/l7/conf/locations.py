@@ -16,7 +16,9 @@ from netsim.l7.nginx.servers import Server
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What every location refers to: the table, the groups, and variables and zones made at the http level, by Ingress key."""
+    """What every location refers to: the table, the groups, and variables and zones made at the http level, by
+    Ingress key.
+    """
 
     table: NginxTable
     groups: Groups
@@ -47,7 +49,11 @@ def _comment(location: Location) -> str:
     matched = matched_of(location)
     if matched is None:
         return "no Ingress: the default backend"
-    kind = "implicit root of the host" if location.implicit else f"{matched.path_type or 'defaultBackend'} {utf8(location.rule_path)}"
+    kind = (
+        "implicit root of the host"
+        if location.implicit
+        else f"{matched.path_type or 'defaultBackend'} {utf8(location.rule_path)}"
+    )
     return comment(f"{kind}: {matched}")
 
 
@@ -221,11 +227,18 @@ _PASSES: Mapping[str, Callable[[str], Directive]] = {
 def _pass(frame: Frame, location: Location) -> Iterator[Directive]:
     upstream = frame.table.upstreams[location.upstream]
     if upstream.builtin:
-        # A 404 from the precontent phase: allow and deny lists act before it, as they do before a proxied default backend.
+        # A 404 of the precontent phase: allow and deny lists act before it, as before a proxied default backend.
         yield Directive("try_files", ('"/.no-such-file"', "=404"))
         return
     target = frame.groups.targets.get(location.upstream, EMPTY_GROUP) if upstream.endpoints else EMPTY_GROUP
     yield _PASSES[location.settings.protocol](target)
     if location.settings.protocol == "FCGI":
-        for name in ("REQUEST_METHOD", "REQUEST_URI", "QUERY_STRING", "CONTENT_TYPE", "CONTENT_LENGTH", "SERVER_PROTOCOL"):
+        for name in (
+            "REQUEST_METHOD",
+            "REQUEST_URI",
+            "QUERY_STRING",
+            "CONTENT_TYPE",
+            "CONTENT_LENGTH",
+            "SERVER_PROTOCOL",
+        ):
             yield Directive("fastcgi_param", (name, f"${name.lower()}"))

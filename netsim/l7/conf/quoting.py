@@ -1,6 +1,7 @@
 """Values in an nginx configuration: quoted so that none can add a directive, close a block or expand a variable.
 
-Source: nginx src/core/ngx_conf_file.c (ngx_conf_read_token): inside double quotes only `"` ends the word and a backslash
+Source: nginx src/core/ngx_conf_file.c (ngx_conf_read_token): inside double quotes only `"` ends the word and a
+backslash
 escapes; a parameter longer than 4096 bytes is an error. `$` has no escape: a variable holding it stands in its place.
 """
 
@@ -41,7 +42,8 @@ def literal(value: str) -> str:
 
 
 def with_variables(value: str, groups: int, names: dict[str, int] | None = None) -> str:
-    """Return text whose known variables and captures expand and whose other `$` words are empty, as nginx would have them.
+    """Return text whose known variables and captures expand and whose other `$` words are empty, as nginx would have
+    them.
 
     `groups` is how many captures the pattern has; *names* are its named groups by number, which become numbers.
     """
@@ -165,7 +167,7 @@ def _piece(pattern: str, start: int) -> str:
 
 _BRACKET: Final = re.compile(r"\[\^?\]?(?:\\[dDwWsStnrfv]|\\[^A-Za-z0-9]|\[:[a-z]+:\]|[^\]\\\[])*\]")
 _POSIX: Final = re.compile(r"\[:([a-z]+):\]")
-_CLASSES: Final = frozenset("alpha digit alnum upper lower space punct xdigit word blank".split())
+_CLASSES: Final = frozenset(["alpha", "digit", "alnum", "upper", "lower", "space", "punct", "xdigit", "word", "blank"])
 
 
 def _bracket(pattern: str, start: int) -> str:

@@ -39,7 +39,9 @@ Step = Directive | Condition
 
 @dataclass(frozen=True, slots=True)
 class LocationView:
-    """A location: its head (`= "/x"`), a comment naming its origin, and what it does, in the order in which nginx does it."""
+    """A location: its head (`= "/x"`), a comment naming its origin, and what it does, in the order in which nginx
+    does it.
+    """
 
     head: str
     comment: str

@@ -58,7 +58,9 @@ def attach(
             if (ref.group, ref.kind) == (GROUP, "Gateway") and f"{ref.namespace}/{ref.name}" in gateways
         )
         parents[route.kind, route.namespace, route.name] = results
-        for attachment in dict.fromkeys((a.gateway.key, a.listener.index) for result in results for a in result.attachments):
+        for attachment in dict.fromkeys(
+            (a.gateway.key, a.listener.index) for result in results for a in result.attachments
+        ):
             found = next(
                 a for result in results for a in result.attachments if (a.gateway.key, a.listener.index) == attachment
             )

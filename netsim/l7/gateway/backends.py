@@ -15,7 +15,9 @@ from netsim.l7.services import Services, external_addresses, join_port, slice_en
 
 @dataclass(frozen=True, slots=True)
 class TLSPolicies:
-    """The BackendTLSPolicy of a Service port: by (namespace, service, port name); "" is the whole Service. None: unusable."""
+    """The BackendTLSPolicy of a Service port: by (namespace, service, port name); "" is the whole Service. None:
+    unusable.
+    """
 
     by_target: Mapping[tuple[str, str, str], BackendTLS | None] = field(default_factory=dict)
 
@@ -98,7 +100,9 @@ def _port(service: Service | None, port: int | None, protocol: str) -> ServicePo
 def _endpoints(resolver: Resolver, service: Service, port: ServicePort, empty: Share) -> tuple[Share, str]:
     services = resolver.services
     if service.type == "ExternalName":
-        endpoints = tuple(join_port(address, port.port) for address in external_addresses(services, service.external_name))
+        endpoints = tuple(
+            join_port(address, port.port) for address in external_addresses(services, service.external_name)
+        )
     else:
         endpoints = slice_endpoints(services, service, port, port.protocol)
     governed, tls = resolver.policies.find(service.namespace, service.name, port.name)

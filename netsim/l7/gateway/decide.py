@@ -34,14 +34,20 @@ def decide_gateway(table: GatewayTable, request: Request) -> Decision:
         if decision.code not in ("NO_RULE", "NO_LISTENER"):
             return decision
         first = first or decision
-    return first or _no_listener(f"no Gateway {request.gateway} of this controller" if request.gateway else "no Gateway")
+    return first or _no_listener(
+        f"no Gateway {request.gateway} of this controller" if request.gateway else "no Gateway"
+    )
 
 
 def _on_gateway(table: GatewayTable, listeners: Sequence[ListenerTable], request: Request) -> Decision:
     if request.scheme in ("tcp", "udp", "tls"):
         return _stream(table, listeners, request)
     protocol = "HTTPS" if request.secure else "HTTP"
-    on_port = [one for one in listeners if one.listener.port == request.port and one.listener.protocol == protocol and one.serves]
+    on_port = [
+        one
+        for one in listeners
+        if one.listener.port == request.port and one.listener.protocol == protocol and one.serves
+    ]
     if not on_port:
         return _no_listener(f"no {protocol} listener on port {request.port} works")
     by_host = best_listener(on_port, request.host_name)
@@ -54,14 +60,13 @@ def _on_gateway(table: GatewayTable, listeners: Sequence[ListenerTable], request
     return replace(decision, tls={"secret": _secret(table, by_sni, request)})
 
 
-def _secured(
-    table: GatewayTable, by_sni: ListenerTable, by_host: ListenerTable | None, request: Request
-) -> Decision:
+def _secured(table: GatewayTable, by_sni: ListenerTable, by_host: ListenerTable | None, request: Request) -> Decision:
     """A request whose Host belongs to another listener than its connection was misdirected (RFC 9110 15.5.20)."""
     if by_host is None:
         return _not_found(request)
     if by_host is not by_sni:
-        why = f"TLS server name {request.server_name} chose listener {by_sni.listener.name}, Host belongs to {by_host.listener.name}"
+        names = f"{by_sni.listener.name}, Host belongs to {by_host.listener.name}"
+        why = f"TLS server name {request.server_name} chose listener {names}"
         return Decision(421, "MISDIRECTED", why=why)
     return _on_listener(table, by_sni, request)
 
@@ -88,7 +93,9 @@ def _not_found(request: Request) -> Decision:
 
 
 def find_entry(found: ListenerTable, request: Request) -> Entry | None:
-    """Return the preferred entry of the listener: by hostname, then by the precedence of matches; gRPC routes for gRPC first."""
+    """Return the preferred entry of the listener: by hostname, then by the precedence of matches; gRPC routes for
+    gRPC first.
+    """
     tables = (found.grpc, found.http) if is_grpc(request) else (found.http,)
     for table in tables:
         for entries in table.falling(request.host_name):
@@ -211,13 +218,19 @@ def _mixed(hop: Hop, used: Sequence[Target]) -> Decision:
 def _stream(table: GatewayTable, listeners: Sequence[ListenerTable], request: Request) -> Decision:
     """TCP, UDP, or TLS by its server name: the most specific hostname's oldest route serves alone."""
     protocol = request.scheme.upper()
-    on_port = [one for one in listeners if one.listener.port == request.port and one.listener.protocol == protocol and one.serves]
+    on_port = [
+        one
+        for one in listeners
+        if one.listener.port == request.port and one.listener.protocol == protocol and one.serves
+    ]
     name = request.server_name if protocol == "TLS" else ""
     found = best_listener(on_port, name)
     routes: Iterable[Route] = next(iter(found.streams.falling(name)), ()) if found else ()
     route = next(iter(routes), None)
     if found is None or route is None:
-        return _no_listener(f"no {protocol} listener on port {request.port} has a route" + (f" for {name}" if name else ""))
+        return _no_listener(
+            f"no {protocol} listener on port {request.port} has a route" + (f" for {name}" if name else "")
+        )
     tls = found.listener.tls_mode.lower() if protocol == "TLS" else None
     return replace(_stream_backends(table, route, request), tls=tls)
 
@@ -231,7 +244,9 @@ def _stream_backends(table: GatewayTable, route: Route, request: Request) -> Dec
     working = tuple(target.share for target in targets if not target.problem)
     if not working:
         why = targets[0].reason or targets[0].problem if targets else "no backendRefs"
-        return Decision(None, targets[0].problem if targets else "BAD_REFERENCE", outcome="reject", matched=matched, why=why)
+        return Decision(
+            None, targets[0].problem if targets else "BAD_REFERENCE", outcome="reject", matched=matched, why=why
+        )
     lost = sum((target.share.weight for target in targets if target.problem), Fraction(0))
     code = "PARTIAL" if lost else "OK"
     why = f"{lost} of the connections are rejected" if lost else ""

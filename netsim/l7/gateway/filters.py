@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from netsim.cluster.read import mapping, text
 from netsim.l7.decision import Decision, Matched, Mirror
 from netsim.l7.gateway.backends import Resolver, refused, resolve
 from netsim.l7.gateway.hostnames import covers
 from netsim.l7.gateway.matches import Entry
 from netsim.l7.gateway.objects import Listener, Route, read_ref
-from netsim.cluster.read import mapping, text
 from netsim.l7.ingress import items
 from netsim.l7.request import Request
 
@@ -81,7 +81,9 @@ def _with_query(path: str, request: Request) -> str:
 
 
 def redirect(change: Filter, request: Request, entry: Entry, listener: Listener, matched: Matched) -> Decision:
-    """Return the redirect; the port is the given one, else the filter's scheme's, else the listener's; :80 and :443 are left out."""
+    """Return the redirect; the port is the given one, else the filter's scheme's, else the listener's; :80 and :443
+    are left out.
+    """
     own = text(change.get("scheme"))
     scheme = own or ("https" if request.secure else "http")
     host = text(change.get("hostname")) or request.host_name
@@ -91,7 +93,9 @@ def redirect(change: Filter, request: Request, entry: Entry, listener: Listener,
     target = _with_query(_new_path(change, request.path, entry), request)
     status = change.get("statusCode")
     code = status if isinstance(status, int) else 302
-    return Decision(code, "REDIRECT", location=f"{scheme}://{host}{shown}{target}", matched=matched, why="RequestRedirect filter")
+    return Decision(
+        code, "REDIRECT", location=f"{scheme}://{host}{shown}{target}", matched=matched, why="RequestRedirect filter"
+    )
 
 
 def mirrors(resolver: Resolver, route: Route, filters: Iterable[Filter]) -> tuple[Mirror, ...]:
@@ -150,7 +154,9 @@ def cors_headers(change: Filter, request: Request, *, preflight: bool) -> dict[s
         headers["access-control-allow-credentials"] = "true"
     if preflight:
         asked = request.headers.get("access-control-request-headers", "")
-        headers |= _listed("access-control-allow-methods", change.get("allowMethods"), credentials, _asked_method(request))
+        headers |= _listed(
+            "access-control-allow-methods", change.get("allowMethods"), credentials, _asked_method(request)
+        )
         headers |= _listed("access-control-allow-headers", change.get("allowHeaders"), credentials, asked)
         age = change.get("maxAge", 5)
         headers["access-control-max-age"] = str(age)

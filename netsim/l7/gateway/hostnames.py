@@ -9,7 +9,11 @@ def covers(pattern: str, host: str) -> bool:
     """Whether a hostname ("" any, `*.x` any name below x) covers a host or a narrower pattern."""
     if not pattern or pattern == host:
         return True
-    return pattern.startswith("*.") and host.removeprefix("*").endswith(pattern[1:]) and host.removeprefix("*.") != pattern[2:]
+    return (
+        pattern.startswith("*.")
+        and host.removeprefix("*").endswith(pattern[1:])
+        and host.removeprefix("*.") != pattern[2:]
+    )
 
 
 def specificity(pattern: str) -> tuple[int, int]:

@@ -28,7 +28,9 @@ def judge_listeners(
     return tuple(_judge(gateway, one, grants, certificates) for one in gateway.listeners)
 
 
-def _judge(gateway: Gateway, listener: Listener, grants: Grants, certificates: Mapping[str, Certificate]) -> ListenerState:
+def _judge(
+    gateway: Gateway, listener: Listener, grants: Grants, certificates: Mapping[str, Certificate]
+) -> ListenerState:
     conflict = _conflict(gateway, listener)
     accepted = "UnsupportedProtocol" if listener.protocol not in KINDS_BY_PROTOCOL else "Accepted"
     if conflict == "ProtocolConflict" and accepted == "Accepted":
@@ -43,7 +45,9 @@ _FAMILIES = {"HTTP": "http", "HTTPS": "tls", "TLS": "tls", "TCP": "tcp"}
 
 
 def _conflict(gateway: Gateway, listener: Listener) -> str:
-    """TCP shares no port with HTTP, HTTPS or TLS, nor HTTP with the latter two: then none of them works. UDP is apart."""
+    """TCP shares no port with HTTP, HTTPS or TLS, nor HTTP with the latter two: then none of them works. UDP is
+    apart.
+    """
     family = _FAMILIES.get(listener.protocol)
     sharing = [one for one in gateway.listeners if one.port == listener.port and one.index != listener.index]
     if family and any(_FAMILIES.get(one.protocol) not in (None, family) for one in sharing):
@@ -57,7 +61,9 @@ def _conflict(gateway: Gateway, listener: Listener) -> str:
 def _certificates(
     gateway: Gateway, listener: Listener, grants: Grants, certificates: Mapping[str, Certificate]
 ) -> tuple[tuple[str, ...], str]:
-    """Return the usable Secrets, and the reason when any reference is not one (a terminating listener needs at least one)."""
+    """Return the usable Secrets, and the reason when any reference is not one (a terminating listener needs at least
+    one).
+    """
     terminates = listener.protocol == "HTTPS" or (listener.protocol == "TLS" and listener.tls_mode == "Terminate")
     if not terminates:
         return (), ""

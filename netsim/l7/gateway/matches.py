@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from netsim.cluster.read import mapping, text
 from netsim.l7.apisix.exprs import argument
 from netsim.l7.gateway.objects import Route, Rule
-from netsim.cluster.read import mapping, text
 from netsim.l7.ingress import items
 from netsim.l7.paths import prefix_matches
 from netsim.l7.pcre import compile_pattern

@@ -36,7 +36,9 @@ class ObjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """spec.listeners[index]. `kinds` are allowedRoutes.kinds as given, None when absent. `selector` is the label selector."""
+    """spec.listeners[index]. `kinds` are allowedRoutes.kinds as given, None when absent. `selector` is the label
+    selector.
+    """
 
     index: int
     name: str
@@ -215,13 +217,16 @@ class Grants:
 
 def read_grants(cluster: Cluster) -> Grants:
     """Return the grants of all ReferenceGrants; each counts for its own namespace as the target."""
-    allowed: set[tuple[str, str, str, str, str, str, str]] = set()
-    for manifest in cluster.objects.get("ReferenceGrant", ()):
-        spec = mapping(manifest.data.get("spec"))
-        for source in map(mapping, items(spec.get("from"))):
-            for target in map(mapping, items(spec.get("to"))):
-                allowed.add((
-                    text(source.get("group")), text(source.get("kind")), text(source.get("namespace")),
-                    manifest.namespace or "default", text(target.get("group")), text(target.get("kind")), text(target.get("name")),
-                ))  # fmt: skip
-    return Grants(frozenset(allowed))
+    return Grants(
+        frozenset(
+            (*_texts(source, "group", "kind", "namespace"), namespace, *_texts(target, "group", "kind", "name"))
+            for manifest in cluster.objects.get("ReferenceGrant", ())
+            for namespace, spec in ((manifest.namespace or "default", mapping(manifest.data.get("spec"))),)
+            for source in map(mapping, items(spec.get("from")))
+            for target in map(mapping, items(spec.get("to")))
+        )
+    )
+
+
+def _texts(data: Mapping[str, Any], first: str, second: str, third: str) -> tuple[str, str, str]:
+    return text(data.get(first)), text(data.get(second)), text(data.get(third))

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netsim.cluster.model import Cluster
+from netsim.cluster.read import labels_of, mapping, text
 from netsim.l7.decision import BackendTLS
 from netsim.l7.gateway.backends import TLSPolicies
 from netsim.l7.gateway.objects import ObjectRef, read_ref
-from netsim.cluster.read import labels_of, mapping, text
 from netsim.l7.ingress import created, items
 from netsim.manifests.objects import Manifest
 

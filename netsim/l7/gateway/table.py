@@ -20,7 +20,9 @@ from netsim.l7.tls import Certificate
 
 @dataclass(frozen=True, slots=True)
 class ListenerTable:
-    """One listener: its state, and what serves it. HTTP and gRPC entries by hostname; layer-4 routes by hostname, oldest first."""
+    """One listener: its state, and what serves it. HTTP and gRPC entries by hostname; layer-4 routes by hostname,
+    oldest first.
+    """
 
     listener: Listener
     state: ListenerState
@@ -58,9 +60,16 @@ class GatewayTable:
 
 
 def build_gateways(
-    cluster: Cluster, services: Services, certificates: Mapping[str, Certificate], *, class_name: str = "", controller: str = ""
+    cluster: Cluster,
+    services: Services,
+    certificates: Mapping[str, Certificate],
+    *,
+    class_name: str = "",
+    controller: str = "",
 ) -> GatewayTable:
-    """Return the table of the Gateways whose class is ours: of *class_name*, else of *controller*, else of any known class."""
+    """Return the table of the Gateways whose class is ours: of *class_name*, else of *controller*, else of any known
+    class.
+    """
     names = controllers(cluster)
     wanted = controller or names.get(class_name, "")
     ours = frozenset(name for name, owner in names.items() if not wanted or owner == wanted)
@@ -70,7 +79,10 @@ def build_gateways(
     attached = attach(routes, gateways, cluster.namespaces)
     states = {key: judge_listeners(found, grants, certificates) for key, found in gateways.items()}
     listeners = {
-        key: tuple(_listener_table(one, states[key][one.index], attached.listeners.get((key, one.index), ())) for one in found.listeners)
+        key: tuple(
+            _listener_table(one, states[key][one.index], attached.listeners.get((key, one.index), ()))
+            for one in found.listeners
+        )
         for key, found in gateways.items()
     }
     resolver = Resolver(services, grants, policies.targets)
@@ -94,7 +106,10 @@ def _hosts(attachments: Iterable[Attachment]) -> set[str]:
 
 
 def _entries(attachments: Sequence[Attachment]) -> HostTable[tuple[Entry, ...]]:
-    made = [(one, tuple((http_entries if one.route.kind == "HTTPRoute" else grpc_entries)(one.route))) for one in attachments]
+    made = [
+        (one, tuple((http_entries if one.route.kind == "HTTPRoute" else grpc_entries)(one.route)))
+        for one in attachments
+    ]
     by_host = {
         host: ordered(entry for one, entries in made if host in one.hostnames for entry in entries)
         for host in _hosts(attachments)

@@ -20,8 +20,18 @@ SNIPPETS: Final = frozenset(
 )
 # Annotations that can change an answer but are not modelled: each becomes a note that qualifies the answer.
 NOT_MODELLED: Final = frozenset(
-    "auth-url auth-type auth-tls-secret enable-modsecurity enable-owasp-core-rules mirror-target ssl-passthrough "
-    "enable-global-auth satisfy global-rate-limit".split()
+    [
+        "auth-url",
+        "auth-type",
+        "auth-tls-secret",
+        "enable-modsecurity",
+        "enable-owasp-core-rules",
+        "mirror-target",
+        "ssl-passthrough",
+        "enable-global-auth",
+        "satisfy",
+        "global-rate-limit",
+    ]
 )
 _PROTOCOLS: Final = frozenset(("HTTP", "HTTPS", "AUTO_HTTP", "GRPC", "GRPCS", "FCGI"))
 
@@ -63,7 +73,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the annotations of one Ingress ask for. `denied` says why the locations answer 503. body_size 0: unlimited."""
+    """What the annotations of one Ingress ask for. `denied` says why the locations answer 503. body_size 0:
+    unlimited.
+    """
 
     canary: CanaryPolicy | None = None
     rewrite_target: str = ""

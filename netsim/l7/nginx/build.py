@@ -62,5 +62,5 @@ def _hsts(config: Mapping[str, str]) -> str:
         return ""
     age = config.get("hsts-max-age", "31536000")
     subdomains = "; includeSubDomains" if config.get("hsts-include-subdomains", "true") == "true" else ""
-    return f"max-age={age if age.isdigit() else '31536000'}{subdomains}{'; preload' if config.get('hsts-preload') == 'true' else ''}"
-
+    preload = "; preload" if config.get("hsts-preload") == "true" else ""
+    return f"max-age={age if age.isdigit() else '31536000'}{subdomains}{preload}"

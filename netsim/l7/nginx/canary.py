@@ -1,4 +1,6 @@
-"""Which of main and canary answers: affinity, then header, cookie, weight (balancer.lua route_to_alternative_balancer)."""
+"""Which of main and canary answers: affinity, then header, cookie, weight (balancer.lua
+route_to_alternative_balancer).
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def policy_share(policy: CanaryPolicy, request: Request) -> Fraction:
 
 
 def _by_header(policy: CanaryPolicy, request: Request) -> Fraction | None:
-    """A value, else a pattern, else always/never; a pattern that does not compile sends the request to the main backend."""
+    """A value, else a pattern, else always/never; a pattern that does not compile sends the request to the main
+    backend.
+    """
     header = request.headers.get(policy.header.lower().replace("_", "-")) if policy.header else None
     if header is None:
         return None

@@ -27,7 +27,9 @@ ACME: Final = "/.well-known/acme-challenge"
 
 @dataclass(frozen=True, slots=True)
 class NginxTable:
-    """Everything ingress-nginx knows: servers by name, upstreams, certificates by name, and the controller's settings."""
+    """Everything ingress-nginx knows: servers by name, upstreams, certificates by name, and the controller's
+    settings.
+    """
 
     servers: HostTable[Server]
     all_servers: tuple[Server, ...]
@@ -83,13 +85,19 @@ def _decide(table: NginxTable, request: Request, counters: Counters | None) -> D
     if server.app_root and uri == "/":
         scheme = "https" if request.secure else "http"
         target = f"{scheme}://{request.host}{server.app_root}"
-        return Decision(302, "APP_ROOT", location=target, matched=_creator(server), why=f"app-root of server {server.host}")
+        return Decision(
+            302, "APP_ROOT", location=target, matched=_creator(server), why=f"app-root of server {server.host}"
+        )
     if _is_health_check(server, uri):
         return Decision(200, "HEALTH_CHECK", why="the default server's own health check")
     location, slash = find_location(server, uri)
     if location is None:
         return Decision(404, "NO_RULE", why=f"no location of server {server.host} matches {uri}")
-    return _in_location(table, server, location, slash, request, uri, counters)
+    decision = _in_location(table, server, location, slash, request, uri, counters)
+    status = decision.status or 0
+    if status in location.settings.custom_errors and not decision.backends and not location.settings.denied:
+        return _custom_error(table, location, request, status, matched_of(location))
+    return decision
 
 
 def _is_health_check(server: Server, uri: str) -> bool:
@@ -118,9 +126,17 @@ def find_location(server: Server, uri: str) -> tuple[Location | None, bool]:
 
 
 def _in_location(
-    table: NginxTable, server: Server, location: Location, slash: bool, request: Request, uri: str, counters: Counters | None
+    table: NginxTable,
+    server: Server,
+    location: Location,
+    slash: bool,
+    request: Request,
+    uri: str,
+    counters: Counters | None,
 ) -> Decision:
-    """The phases of one location: body size, trailing slash, CORS, redirects, rewrite, TLS, balancer, limits, lists, proxy."""
+    """The phases of one location: body size, trailing slash, CORS, redirects, rewrite, TLS, balancer, limits, lists,
+    proxy.
+    """
     settings, matched = location.settings, matched_of(location)
     if settings.body_size and request.body_bytes > settings.body_size:
         return Decision(413, "BODY_TOO_LARGE", matched=matched, why=f"the body exceeds {settings.body_size} bytes")
@@ -150,7 +166,16 @@ def matched_of(location: Location) -> Matched | None:
         return None
     if location.rule is not None:
         rule = location.rule
-        return Matched("Ingress", ingress.namespace, ingress.name, rule.rule, rule.index, rule.path_type, ingress.source, rule.field)
+        return Matched(
+            "Ingress",
+            ingress.namespace,
+            ingress.name,
+            rule.rule,
+            rule.index,
+            rule.path_type,
+            ingress.source,
+            rule.field,
+        )
     field_path = ("spec", "defaultBackend") if ingress.default_backend else ("spec",)
     return Matched("Ingress", ingress.namespace, ingress.name, None, "default", None, ingress.source, field_path)
 
@@ -173,7 +198,9 @@ def _slash_redirect(request: Request, uri: str, matched: Matched | None) -> Deci
     scheme = "https" if request.secure else "http"
     arguments = "" if request.query is None else f"?{request.query}"
     target = f"{scheme}://{request.host_name or DEFAULT_SERVER}{escape_uri(uri)}/{arguments}"
-    return Decision(301, "SLASH_REDIRECT", location=target, matched=matched, why="nginx redirects to the location's trailing slash")
+    return Decision(
+        301, "SLASH_REDIRECT", location=target, matched=matched, why="nginx redirects to the location's trailing slash"
+    )
 
 
 def _preflight(cors: Cors, request: Request, matched: Matched | None) -> Decision | None:
@@ -306,7 +333,9 @@ def _refused(location: Location, request: Request, counters: Counters | None) ->
     if settings.deny and in_any(request.client, settings.deny):
         return Decision(403, "FORBIDDEN", matched=matched_of(location), why=f"{request.client} is on the deny list")
     if settings.allow and not in_any(request.client, settings.allow):
-        return Decision(403, "FORBIDDEN", matched=matched_of(location), why=f"{request.client} is not on the allow list")
+        return Decision(
+            403, "FORBIDDEN", matched=matched_of(location), why=f"{request.client} is not on the allow list"
+        )
     return None
 
 
@@ -398,7 +427,9 @@ def _set_cookie(location: Location, upstream: Upstream, request: Request) -> str
 def _custom_error(
     table: NginxTable, location: Location, request: Request, status: int, matched: Matched | None
 ) -> Decision:
-    """custom-http-errors: the request is repeated at `/` of the error backend with the code; the client sees its answer."""
+    """custom-http-errors: the request is repeated at `/` of the error backend with the code; the client sees its
+    answer.
+    """
     errors = table.upstreams[location.errors]
     why = f"custom-http-errors intercepts {status}"
     if errors.builtin:
@@ -407,8 +438,12 @@ def _custom_error(
     if location.ingress:
         headers.update({"X-Namespace": location.ingress.namespace, "X-Ingress-Name": location.ingress.name})
     return Decision(
-        status, "CUSTOM_ERROR", backends=(errors.share,), upstream_path="/", upstream_host=request.host or DEFAULT_SERVER,
-        upstream_headers=headers, matched=matched, why=why,
-    )  # fmt: skip
-
-
+        request.backend_status,
+        "CUSTOM_ERROR",
+        backends=(errors.share,),
+        upstream_path="/",
+        upstream_host=request.host or DEFAULT_SERVER,
+        upstream_headers=headers,
+        matched=matched,
+        why=why,
+    )

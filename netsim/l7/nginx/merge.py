@@ -19,7 +19,8 @@ Ordered = Sequence[tuple[Ingress, Settings]]
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """One location. `path` is nginx's, `rule_path` the Ingress' own; `implicit` is the root made for a host without one.
+    """One location. `path` is nginx's, `rule_path` the Ingress' own; `implicit` is the root made for a host without
+    one.
 
     `rule` None: no rule path stands behind it. `errors` is the upstream that answers intercepted errors; `takes_over`:
     it answers everything, since the Service has no endpoint.
@@ -172,7 +173,8 @@ def _merge_canaries(
 ) -> dict[str, Upstream]:
     """Give main upstreams their alternative: the first canary found for host, path and pathType.
 
-    The alternative belongs to the upstream, so it acts wherever that Service and port are used. A canary path that finds
+    The alternative belongs to the upstream, so it acts wherever that Service and port are used. A canary path that
+    finds
     no main location removes the canary's upstream altogether (mergeAlternativeBackends).
     """
     canaries = [(ingress, settings) for ingress, settings in ordered if settings.canary]
@@ -218,7 +220,9 @@ def _canary_places(
 def _mains(
     name: str, matches: Sequence[tuple[Location, bool]], upstreams: Mapping[str, Upstream], removed: set[str]
 ) -> list[str] | None:
-    """Return the main upstreams that take the canary; None when the canary's Service is itself one of the host's mains."""
+    """Return the main upstreams that take the canary; None when the canary's Service is itself one of the host's
+    mains.
+    """
     mains: list[str] = []
     for location, same in matches:
         if location.upstream in removed:

@@ -1,4 +1,6 @@
-"""Servers as nginx sees them: locations in order, doubled and normalized, or regular expressions; names and certificates."""
+"""Servers as nginx sees them: locations in order, doubled and normalized, or regular expressions; names and
+certificates.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ HEALTH_PATH: Final = "/healthz"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server block. `locations` are in nginx's order; `certificate` is `ns/name`, "default" or None (no HTTPS section).
+    """One server block. `locations` are in nginx's order; `certificate` is `ns/name`, "default" or None (no HTTPS
+    section).
 
     `redirect_to` is not "": the server exists only to redirect to that name (from-to-www-redirect). `broken` are the
     locations whose regular expression does not compile.
@@ -112,7 +115,9 @@ def _aliases(merged: Merged, ordered: Sequence[tuple[Ingress, Settings]]) -> dic
 def _certificates(
     merged: Merged, ordered: Sequence[tuple[Ingress, Settings]], certificates: Mapping[str, Certificate]
 ) -> dict[str, str]:
-    """Each host's certificate: that of the first Ingress of the host with a tls section; any such gives all its hosts one."""
+    """Each host's certificate: that of the first Ingress of the host with a tls section; any such gives all its hosts
+    one.
+    """
     chosen: dict[str, str] = {DEFAULT_SERVER: DEFAULT_CERTIFICATE}
     for ingress, settings in ordered:
         for rule in ingress.rules if ingress.tls and not settings.canary else ():
@@ -123,7 +128,9 @@ def _certificates(
 
 
 def host_certificate(host: str, ingress: Ingress, certificates: Mapping[str, Certificate]) -> str:
-    """Return the Secret serving *host*: the tls entry listing it, else one whose names cover it; "default" if unusable."""
+    """Return the Secret serving *host*: the tls entry listing it, else one whose names cover it; "default" if
+    unusable.
+    """
     name = secret_for(host, ingress, certificates)
     found = certificates.get(f"{ingress.namespace}/{name}")
     return found.secret if found is not None and found.covers(host) else DEFAULT_CERTIFICATE
@@ -175,7 +182,9 @@ def server_names(servers: Iterable[Server]) -> HostTable[Server]:
 
 def alias_patterns(servers: Iterable[Server]) -> tuple[tuple[Pattern, Server], ...]:
     """Return the aliases that are regular expressions (`~^www[0-9]+`), in the servers' order."""
-    listed = ((compile_pattern(a.lstrip("~"), ignore_case=True), s) for s in servers for a in s.aliases if a.startswith("~"))
+    listed = (
+        (compile_pattern(a.lstrip("~"), ignore_case=True), s) for s in servers for a in s.aliases if a.startswith("~")
+    )
     return tuple((pattern, server) for pattern, server in listed if pattern is not None)
 
 
@@ -202,7 +211,7 @@ def certificate_names(servers: Iterable[Server], certificates: Mapping[str, Cert
 
 
 def certificate_for(name: str, names: Mapping[str, str]) -> str | None:
-    """Return the certificate of a server name: the name itself, else its one-label wildcard; None if neither has one."""
+    """Return the certificate of a server name: of the name itself, else of its one-label wildcard."""
     found = names.get(name)
     if found is None and "." in name:
         found = names.get("*." + name.partition(".")[2])

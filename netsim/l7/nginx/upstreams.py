@@ -51,7 +51,9 @@ class Upstream:
 
 
 def upstream_name(namespace: str, backend: Backend) -> str:
-    """Return the key of an upstream; different Services can share one (`a-b`/`c` and `a`/`b-c`), as in the controller."""
+    """Return the key of an upstream; different Services can share one (`a-b`/`c` and `a`/`b-c`), as in the
+    controller.
+    """
     port = "" if backend.port is None else f"-{backend.port}"
     return f"{namespace}-{backend.service}{port}"
 
@@ -59,7 +61,9 @@ def upstream_name(namespace: str, backend: Backend) -> str:
 def create_upstreams(
     ordered: Iterable[tuple[Ingress, Settings]], services: Services, controller: Controller
 ) -> dict[str, Upstream]:
-    """Return the upstreams by name. Rule paths keep the first maker's settings; a defaultBackend replaces an older twin."""
+    """Return the upstreams by name. Rule paths keep the first maker's settings; a defaultBackend replaces an older
+    twin.
+    """
     external = not controller.is_set("disable-svc-external-name")
     upstreams = {DEFAULT_UPSTREAM: default_upstream(services, controller)}
     for ingress, settings in ordered:
@@ -75,7 +79,9 @@ def create_upstreams(
 
 
 def default_upstream(services: Services, controller: Controller) -> Upstream:
-    """Return `upstream-default-backend`: the Service of --default-backend-service by its first port, else the built-in 404."""
+    """Return `upstream-default-backend`: the Service of --default-backend-service by its first port, else the
+    built-in 404.
+    """
     namespace, _, name = controller.flag("default-backend-service").partition("/")
     service = services.get(namespace, name) if name else None
     if service and service.ports:
@@ -86,9 +92,7 @@ def default_upstream(services: Services, controller: Controller) -> Upstream:
     return Upstream(DEFAULT_UPSTREAM, Share("", DEFAULT_UPSTREAM, None, None, ()), builtin=True)
 
 
-def make_upstream(
-    namespace: str, backend: Backend, settings: Settings, services: Services, external: bool
-) -> Upstream:
+def make_upstream(namespace: str, backend: Backend, settings: Settings, services: Services, external: bool) -> Upstream:
     """Return the upstream of a backend with the settings of the Ingress that makes it."""
     share, problem = find_endpoints(namespace, backend, settings, services, external)
     service = services.get(namespace, backend.service)
@@ -123,7 +127,9 @@ def find_endpoints(
 
 
 def _cluster_ip(service: Service, backend: Backend) -> Share | None:
-    """service-upstream: the ClusterIP and the port's number; None (endpoints are used) without ClusterIP or such a name."""
+    """service-upstream: the ClusterIP and the port's number; None (endpoints are used) without ClusterIP or such a
+    name.
+    """
     if not service.cluster_ips or service.headless:
         return None
     number = backend.port
@@ -150,5 +156,3 @@ def _external_port(service: Service, port: int | str | None) -> tuple[int | None
             target = listed.target_port
             return listed.port, target if isinstance(target, int) and target else listed.port
     return (port, port) if isinstance(port, int) else (None, 0)
-
-

@@ -16,7 +16,9 @@ VARIABLE: Final = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([1-9]|[A-Za-z_
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What variables are computed from. `uri` is the normalized path; `captures` those of the last regular expression."""
+    """What variables are computed from. `uri` is the normalized path; `captures` those of the last regular
+    expression.
+    """
 
     request: Request
     uri: str

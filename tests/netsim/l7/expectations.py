@@ -157,6 +157,15 @@ _CHECKS: dict[str, Any] = {
     "mirrors": _mirrors,
     **{
         key: _plain(key)
-        for key in ("upstreamPath", "upstreamHost", "location", "tls", "outcome", "grpcStatus", "backendTLS", "setCookie")
+        for key in (
+            "upstreamPath",
+            "upstreamHost",
+            "location",
+            "tls",
+            "outcome",
+            "grpcStatus",
+            "backendTLS",
+            "setCookie",
+        )
     },
 }

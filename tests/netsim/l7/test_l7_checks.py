@@ -20,7 +20,9 @@ def checks(feature: str) -> Iterator[Any]:
     for path in FILES:
         recorded = read(path)
         for check in recorded.get("checks") or ():
-            if check["feature"] == feature or (feature == "status" and "object" in check and "apiVersion" not in check["object"]):
+            if check["feature"] == feature or (
+                feature == "status" and "object" in check and "apiVersion" not in check["object"]
+            ):
                 yield pytest.param(recorded, check, id=check["id"])
 
 
@@ -56,7 +58,9 @@ def test_a_controller_writes_the_status(recorded: dict[str, Any], check: dict[st
     expect, wanted = check["expect"], check["object"]
     for dialect in recorded["dialects"]:
         items = status_items(build_routers(cluster_of(recorded["manifests"]), options_of(recorded, dialect)))
-        status = find_status(orjson.loads(orjson.dumps(items)), wanted["kind"], wanted.get("namespace", ""), wanted["name"])
+        status = find_status(
+            orjson.loads(orjson.dumps(items)), wanted["kind"], wanted.get("namespace", ""), wanted["name"]
+        )
         assert status is not None
         if "statusLoadBalancer" in expect:
             assert status["loadBalancer"]["ingress"] == expect["statusLoadBalancer"]
