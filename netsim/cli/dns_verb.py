@@ -39,10 +39,10 @@ _QUESTION = (
     click.option("-x", "reverse", metavar="ADDR", help="Ask for the name of an address (PTR)."),
 )
 _SERVER = (
-    click.option("--corefile", metavar="FILE", help="The Corefile; default ConfigMap kube-system/coredns, else kubeadm's."),
+    click.option("--corefile", metavar="FILE", help="Corefile; default ConfigMap kube-system/coredns, else kubeadm's."),
     click.option("--upstream", metavar="FILE", help="JSON: what the world outside the cluster answers."),
-    click.option("--coredns-ip", metavar="IP[,IP]", help="CoreDNS' own addresses; default its ready pod's, else 10.244.0.2."),
-    click.option("--serial", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Serial of the SOA."),
+    click.option("--coredns-ip", metavar="IP[,IP]", help="CoreDNS' addresses; default its ready pod's, else 10.244.0.2."),
+    click.option("--serial", type=click.IntRange(0, 2**32 - 1), default=0, help="Serial of the SOA; default 0."),
     click.option("--api-server", type=click.Choice(["auto", "up", "down"]), default="auto", show_default=True,
                  help="Whether CoreDNS ever reached the API server; auto: unless the input is Namespaces only."),
     click.option("--dns-server", "servers", multiple=True, metavar="IP=KIND",
@@ -182,9 +182,11 @@ def _server(word: str) -> tuple[str, str]:
 
 def answer_one(run: Run) -> int:
     """Answer one question and print it."""
+    from netsim.dns.open import upstream_note
     from netsim.dns.render import answer_json, answer_text, short
 
     name, asked, notes = _ask_one(run)
+    notes += upstream_note(run.dns, asked.answer)
     run.note(*notes)
     if run.params["short"]:
         click.echo(short(asked.answer), nl=False)
@@ -263,20 +265,26 @@ def answer_many(run: Run) -> int:
     """Answer every line of a query file; lines with the key `lookup` are look-ups of a resolver library."""
     from netsim.cli.queries import answer_queries
     from netsim.dns.asked import ask_as_is
+    from netsim.dns.open import upstream_note
     from netsim.dns.query import QUERY_KEYS, read_query
     from netsim.dns.render import answer_json
 
     run.note()
+    notes: dict[Any, None] = {}
 
     def answer(query: Mapping[str, Any]) -> Mapping[str, Any]:
         if "lookup" in query:
             return _look_up_query(run, query)
         if "from" in query:
             return _answer_from(run, query)
-        return answer_json(ask_as_is(read_query(query), run.dns))
+        asked = ask_as_is(read_query(query), run.dns)
+        notes.update(dict.fromkeys(upstream_note(run.dns, asked.answer)))
+        return answer_json(asked)
 
     known = QUERY_KEYS | LOOKUP_KEYS
-    return answer_queries(run.params["queries"], answer, known, quiet=run.session.quiet)
+    code = answer_queries(run.params["queries"], answer, known, quiet=run.session.quiet)
+    run.session.note(notes)
+    return code
 
 
 def _answer_from(run: Run, query: Mapping[str, Any]) -> Mapping[str, Any]:

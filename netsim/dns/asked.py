@@ -15,6 +15,8 @@ from netsim.dns.stub.glibc import Walk
 from netsim.dns.stub.go import Go
 from netsim.dns.stub.wire import Api, Sent, Wire
 
+NOTHING_ASKED = "no question is sent: the pod has no nameserver, or this is no host name"
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -41,12 +43,14 @@ def ask_from(
     name = query.name if rooted else query.name.removesuffix(".")
     src = pod.ips[0] if pod.ips else query.src
     query = replace(query, src=src)
+    local: tuple[str, ...] = ()
     if typed and query.type not in ("A", "AAAA"):
         sent = _typed_walk(name, query, dns, files, libc)
     else:
         api: Api = {"A": "inet", "AAAA": "inet6"}[query.type] if typed else "unspec"  # type: ignore[assignment]
-        sent = look_up(name, files, dns, pod.ips, libc=libc, api=api).queries
-    return _decided(query, dns, sent, name)
+        resolution = look_up(name, files, dns, pod.ips, libc=libc, api=api)
+        sent, local = resolution.queries, resolution.addresses
+    return _decided(query, dns, sent, name, local)
 
 
 def _typed_walk(name: str, query: Query, dns: ClusterDns, files: PodFiles, libc: Libc) -> tuple[Sent, ...]:
@@ -63,14 +67,13 @@ def _typed_walk(name: str, query: Query, dns: ClusterDns, files: PodFiles, libc:
     return tuple(packet for packet in wire.sent if packet.on_wire)
 
 
-def _decided(query: Query, dns: ClusterDns, sent: tuple[Sent, ...], name: str) -> Asked:
+def _decided(query: Query, dns: ClusterDns, sent: tuple[Sent, ...], name: str, local: tuple[str, ...]) -> Asked:
     last = _deciding(sent)
     if last is None:
-        # /etc/hosts, an address or no host name at all: nothing is asked, and the server's view is shown.
+        # /etc/hosts, an address or no host name at all: nothing is asked, and what CoreDNS would say is shown.
+        why = f"no question is sent: {', '.join(local)} is known without DNS" if local else NOTHING_ASKED
         answer = dns.server.answer(replace(query, name=fqdn(name)))
-        return Asked(
-            answer, (), next(iter(dns.kubelet.cluster_dns), ""), ("no question is sent: not a name DNS is asked for",)
-        )
+        return Asked(answer, (), next(iter(dns.kubelet.cluster_dns), ""), (why,))
     found = dns.ask(last.to, replace(query, name=last.name, type=last.type))
     answer = Answer(query, timeout=True) if isinstance(found, str) else found
     return Asked(answer, sent, last.to, hints(name, sent))

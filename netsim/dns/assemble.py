@@ -11,7 +11,9 @@ from netsim.dns.cache import Bounds, Cache, CacheSettings, Loadbalance
 from netsim.dns.chain import End, Plugin
 from netsim.dns.corefile import CorefileError, Directive, ServerBlock, parse
 from netsim.dns.forward import UNREACHABLE, Forward, Upstream
+from netsim.dns.hosts import DEFAULT_TTL, Hosts, index
 from netsim.dns.kubernetes import Kubernetes
+from netsim.dns.names import parse_ip
 from netsim.dns.server import Block, Server
 from netsim.dns.settings import read_kubernetes, zone_of
 from netsim.dns.view import ZoneView, build_view
@@ -39,9 +41,9 @@ INERT = frozenset(
         "bind",
     )
 )
-MODELLED = frozenset(("kubernetes", "forward", "cache", "autopath", "loadbalance"))
+MODELLED = frozenset(("kubernetes", "forward", "cache", "autopath", "hosts", "loadbalance"))
 # Their order around each other: the first answers first.
-ORDER = ("loadbalance", "cache", "autopath", "kubernetes", "forward")
+ORDER = ("loadbalance", "cache", "autopath", "hosts", "kubernetes", "forward")
 ANY_CLASS = frozenset(("forward", "chaos"))
 
 
@@ -104,7 +106,10 @@ def _port(key: str) -> int:
 
 def _block(block: ServerBlock, making: _Making) -> Block:
     for directive in block.directives:
-        if directive.name not in INERT | MODELLED:
+        if directive.name == "import":
+            text = f"Corefile line {directive.line}: import {' '.join(directive.arguments)}: files are not in the input"
+            making.notes.append(Note("NOT_MODELLED", text, qualifies=True))
+        elif directive.name not in INERT | MODELLED:
             text = f"Corefile line {directive.line}: plugin {directive.name} is not modelled; answers leave it out"
             making.notes.append(Note("NOT_MODELLED", text, qualifies=True))
     chain: Plugin = End()
@@ -193,6 +198,27 @@ def _loadbalance(directive: Directive, following: Plugin, making: _Making) -> Pl
     return Loadbalance(following)
 
 
+def _hosts(directive: Directive, following: Plugin, making: _Making) -> Plugin:
+    """Return the plugin for inline entries; a hosts file of CoreDNS' own container is not in the input."""
+    words = list(directive.arguments)
+    block = directive.block or ()
+    entries = [(line.name, line.arguments) for line in block if parse_ip(line.name)]
+    if (words and "/" in words[0]) or not entries:
+        path = words.pop(0) if words and "/" in words[0] else "/etc/hosts"
+        text = f"Corefile line {directive.line}: hosts: the file {path} is not in the input; only inline entries count"
+        making.notes.append(Note("NOT_MODELLED", text, qualifies=True))
+    ttl, fallthrough = directive.sub("ttl"), directive.sub("fallthrough")
+    addresses, names = index(entries, reverse=directive.sub("no_reverse") is None)
+    return Hosts(
+        tuple(map(zone_of, words)) or making.zones,
+        addresses,
+        names,
+        int(ttl.arguments[0]) if ttl and ttl.arguments and ttl.arguments[0].isdigit() else DEFAULT_TTL,
+        None if fallthrough is None else tuple(map(zone_of, fallthrough.arguments)) or (".",),
+        following,
+    )
+
+
 def _error(directive: Directive, making: _Making, problem: str) -> CorefileError:
     return CorefileError(f"{making.setup.file}:{directive.line}: {directive.name}: {problem}")
 
@@ -202,5 +228,6 @@ _MAKERS: dict[str, Callable[[Directive, Plugin, _Making], Plugin]] = {
     "forward": _forward,
     "cache": _cache,
     "autopath": _autopath,
+    "hosts": _hosts,
     "loadbalance": _loadbalance,
 }

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from netsim.dns.chain import Call, Plugin
 from netsim.dns.names import best_zone
-from netsim.dns.records import Outcome, Query, Records, Reply, Unwritten
+from netsim.dns.records import Outcome, Query, Record, Records, Reply, Unwritten
 
 FAIL_TTL = 5
 UNBOUNDED = 86400
@@ -80,7 +80,9 @@ def with_ttl(reply: Reply, ttl: int) -> Reply:
     """Return a reply with every TTL set; the OPT record is dropped, as the plugin does."""
 
     def lowered(section: Records) -> Records:
-        return tuple(record._replace(ttl=ttl) for record in section)
+        if all(record[1] == ttl for record in section):
+            return section
+        return tuple([Record(name, ttl, kind, rdata) for name, _, kind, rdata in section])
 
     return reply._replace(
         answer=lowered(reply.answer),

@@ -96,31 +96,42 @@ def tokens(text: str, file: str) -> list[Token]:
 
 
 def parse(text: str, file: str = "Corefile") -> tuple[ServerBlock, ...]:
-    """Return the server blocks of a Corefile, snippets and their imports resolved."""
-    blocks, snippets = [], {}
-    for block in _blocks(_Reader(tokens(text, file), file)):
+    """Return the server blocks of a Corefile, snippets and their imports resolved; imports of files are kept."""
+    blocks: list[ServerBlock] = []
+    snippets: dict[str, tuple[Directive, ...]] = {}
+    files: list[Directive] = []
+    for block in _blocks(_Reader(tokens(text, file), file), files):
         name = block.keys[0]
         if len(block.keys) == 1 and name.startswith("(") and name.endswith(")"):
             snippets[name[1:-1]] = block.directives
         else:
             blocks.append(block)
-    expanded = tuple(_expand(block, snippets, file) for block in blocks)
+    expanded = tuple(_expand(block, snippets, files, file) for block in blocks)
     if not expanded:
         raise CorefileError(f"{file}:1: no server block")
     return expanded
 
 
-def _expand(block: ServerBlock, snippets: dict[str, tuple[Directive, ...]], file: str) -> ServerBlock:
-    directives: list[Directive] = []
+def _expand(
+    block: ServerBlock, snippets: dict[str, tuple[Directive, ...]], files: list[Directive], file: str
+) -> ServerBlock:
+    directives: list[Directive] = list(files)
     for directive in block.directives:
         if directive.name != "import":
             directives.append(directive)
             continue
         name = " ".join(directive.arguments)
-        if name not in snippets:
-            raise CorefileError(f"{file}:{directive.line}: import {name}: no such snippet (files cannot be imported)")
-        directives += [inner for inner in snippets[name] if inner.name != "import"]
+        if name in snippets:
+            directives += [inner for inner in snippets[name] if inner.name != "import"]
+        elif _names_files(name):
+            directives.append(directive)
+        else:
+            raise CorefileError(f"{file}:{directive.line}: import {name}: no such snippet")
     return ServerBlock(block.keys, block.line, tuple(directives))
+
+
+def _names_files(name: str) -> bool:
+    return any(c in name for c in "/*.")
 
 
 class _Reader:
@@ -146,8 +157,12 @@ class _Reader:
         return CorefileError(f"{self.file}:{line}: {problem}")
 
 
-def _blocks(reader: _Reader) -> Iterator[ServerBlock]:
+def _blocks(reader: _Reader, files: list[Directive]) -> Iterator[ServerBlock]:
+    """Yield the blocks; imports of files between them are appended to *files*."""
     while (first := reader.peek()) is not None:
+        if first.text == "import":
+            files.append(_directive(reader.next(), reader))
+            continue
         keys: list[str] = []
         while (word := reader.next()).text != "{" or word.quoted:
             keys += [key for key in word.text.split(",") if key]

@@ -180,8 +180,10 @@ class Kubernetes:
             if port == NO_PORT:
                 continue
             target = prefix + zone
-            services.setdefault((target, port), Record(qname, ttl, "SRV", f"0 {weight} {port} {target}"))
-            hosts.setdefault((target, host.raw), Record(target, ttl, host.kind, host.text))
+            if (target, port) not in services:
+                services[target, port] = Record(qname, ttl, "SRV", f"0 {weight} {port} {target}")
+            if (target, host.raw) not in hosts:
+                hosts[target, host.raw] = Record(target, ttl, host.kind, host.text)
         return tuple(services.values()), tuple(hosts.values()), False
 
     def _txt(self, qname: str, name: str, zone: str) -> tuple[Records, Records, bool] | None:

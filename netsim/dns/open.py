@@ -17,6 +17,7 @@ from netsim.dns.podconf import NODE_RESOLV_CONF, Kubelet, kubelet_of
 from netsim.dns.records import Answer, Query
 from netsim.dns.server import Server, fit
 from netsim.dns.stub.wire import Silence
+from netsim.dns.view import DEFAULT_SERVICE_CIDR, existing_namespaces
 from netsim.notes import Note
 
 DEFAULT_COREDNS_IP = "10.244.0.2"
@@ -99,6 +100,7 @@ def open_dns(cluster: Cluster, options: DnsOptions | None = None) -> ClusterDns:
     service = dns_service(cluster)
     cluster_dns = tuple(ip for ip in (service.cluster_ips if service else ()) if ip != "None")[:1]
     kubelet = kubelet_of(cluster, cluster_dns or (DEFAULT_CLUSTER_DNS,), options.node_resolv_conf)
+    missing = sorted(set(cluster.namespaces) - set(existing_namespaces(cluster)))
     synced = _synced(cluster) if options.reachable is None else options.reachable
     setup = Setup(cluster, coredns_ips, options.upstream, options.serial, synced, options.corefile_name)
     corefile, corefile_notes = _corefile(cluster, options, kubelet.domain)
@@ -106,17 +108,29 @@ def open_dns(cluster: Cluster, options: DnsOptions | None = None) -> ClusterDns:
     own = {ip for pod in pods for ip in pod.ips} | set(coredns_ips) | set(kubelet.cluster_dns)
     own |= set(service.cluster_ips) if service else set()
     assumed = _assumptions(bool(options.coredns_ips or found), service is not None, kubelet, synced)
+    if missing and synced:
+        text_ = f"Namespaces are given, but none for {', '.join(missing)}: to CoreDNS no name in them exists"
+        assumed.append(Note("NAMESPACE_MISSING", text_))
     return ClusterDns(
         server,
         options.upstream,
         coredns_ips,
         frozenset(own),
         kubelet,
-        cluster.service_cidrs or cluster.assumed_service_cidrs or ("10.96.0.0/16",),
+        cluster.service_cidrs or cluster.assumed_service_cidrs or (DEFAULT_SERVICE_CIDR,),
         frozenset(ip for pod in cluster.pods for ip in pod.ips),
         options.servers,
         (*corefile_notes, *notes, *assumed),
     )
+
+
+def upstream_note(dns: ClusterDns, answer: Answer) -> tuple[Note, ...]:
+    """Return the note that an answer depends on the world outside, which nobody described."""
+    last = answer.answer[-1].type if answer.answer else ""
+    open_end = last == "CNAME" and answer.query.type in ("A", "AAAA")
+    if dns.upstream.reachable or not (answer.rcode == "SERVFAIL" or open_end):
+        return ()
+    return (Note("NO_UPSTREAM", "names outside the cluster are SERVFAIL without --upstream FILE"),)
 
 
 def dns_pods(cluster: Cluster) -> list[Pod]:

@@ -8,7 +8,7 @@ import signal
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from netsim.dns.open import ClusterDns
 from netsim.dns.wire import HEADER, QR, RD, parse, render
@@ -66,10 +66,17 @@ def servfail(data: bytes) -> bytes:
     return HEADER.pack(number, QR | bits & RD | SERVFAIL, 0, 0, 0, 0)
 
 
+class Responder(Protocol):
+    """What answers a message, None for silence; it never raises."""
+
+    def respond(self, data: bytes, transport: str, client: str, now: float) -> bytes | None:
+        """Return the reply to a message that came over `udp` or `tcp`."""
+
+
 class Udp(asyncio.DatagramProtocol):
     """One reply a datagram."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Responder) -> None:
         self.state = state
         self.clock = asyncio.get_running_loop().time
         self.transport: Any = None
@@ -85,7 +92,7 @@ class Udp(asyncio.DatagramProtocol):
             self.transport.sendto(reply, addr)
 
 
-async def serve_tcp(state: State, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def serve_tcp(state: Responder, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer the messages of one connection in order; close it when idle, broken, or after 128 messages."""
     client = str(writer.get_extra_info("peername")[0])
     loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from netsim.dns import sizes
 from netsim.dns.chain import MAX_DEPTH, Call, Plugin
@@ -124,12 +125,16 @@ def _packable(*sections: Records) -> bool:
     return all(_record_packable(record) for section in sections for record in section)
 
 
+@lru_cache(maxsize=1 << 16)
+def _target_packable(rdata: str) -> bool:
+    return packable(rdata[rdata.rfind(" ") + 1 :])
+
+
 def _record_packable(record: Record) -> bool:
     match record.type:
         case "A" | "AAAA":
             return ".." not in record.name or packable(record.name)
         case "CNAME" | "PTR" | "NS" | "SRV":
-            target = record.rdata[record.rdata.rfind(" ") + 1 :]
-            return packable(target) and packable(record.name)
+            return _target_packable(record.rdata) and packable(record.name)
         case _:
             return True

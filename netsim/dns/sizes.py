@@ -121,6 +121,8 @@ class Compressor:
 
 
 def _next_label(name: str, position: int) -> int:
+    if "\\" not in name:
+        return name.find(".", position) + 1 or len(name)
     while position < len(name):
         if name[position] == "\\":
             position += 2

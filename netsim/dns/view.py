@@ -7,12 +7,13 @@ on purpose (readiness, phases, allocated addresses) is read from the Cluster.
 
 from __future__ import annotations
 
+import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from netsim.cluster.model import Cluster, EndpointSlice, Pod, Service, SliceEndpoint
+from netsim.cluster.model import Cluster, EndpointSlice, Pod, Service, ServicePort, SliceEndpoint
 from netsim.cluster.read import mapping, objects, spec_of, status_of, text, texts
 from netsim.dns import selector
 from netsim.dns.names import Host, host_of
@@ -22,6 +23,7 @@ from netsim.manifests.objects import Manifest
 BUILT_IN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 GONE_PHASES = frozenset(("Succeeded", "Failed", "Unknown"))
 NO_PORT = -1
+DEFAULT_SERVICE_CIDR = "10.96.0.0/16"
 
 
 class Found(NamedTuple):
@@ -103,7 +105,7 @@ def build_view(cluster: Cluster, settings: KubernetesSettings, *, synced: bool =
     by_service: dict[Key, list[SliceEntry]] = defaultdict(list)
     for entry in slices:
         by_service[entry.namespace, entry.service].append(entry)
-    services = list(_services(cluster.services, by_service, settings))
+    services = list(_services((*cluster.services, *_assumed(cluster, settings)), by_service, settings))
     return ZoneView(
         settings,
         _exposed(cluster, settings),
@@ -200,6 +202,15 @@ def _services(
         entry = _service(service, slices.get((service.namespace, service.name), []))
         ignorable = settings.ignore_empty_service and not entry.external and not entry.headless
         yield entry, not (ignorable and not entry.endpoints)
+
+
+def _assumed(cluster: Cluster, settings: KubernetesSettings) -> Iterator[Service]:
+    """Yield default/kubernetes, which every API server makes, where the input lacks it: the range's first address."""
+    if settings.labels or cluster.service("default", "kubernetes"):
+        return
+    cidrs = cluster.service_cidrs or cluster.assumed_service_cidrs or (DEFAULT_SERVICE_CIDR,)
+    first = str(ipaddress.ip_network(cidrs[0])[1])
+    yield Service("default", "kubernetes", cluster_ips=(first,), ports=(ServicePort("https", 443),))
 
 
 def _service(service: Service, slices: list[SliceEntry]) -> ServiceEntry:
