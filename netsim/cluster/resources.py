@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+from netsim.cluster import legacy_endpoints
 from netsim.cluster.default_class import with_default_class
 from netsim.cluster.default_pods import Object
 from netsim.cluster.model import Cluster
+from netsim.cluster.read import mapping, text
 from netsim.cluster.scope import CLUSTER_SCOPED
 from netsim.cluster.stored import stored, stored_node, stored_pod, stored_service, stored_slice
 from netsim.manifests.kinds import table
@@ -80,8 +82,17 @@ def is_namespaced(kind: str) -> bool:
     return kind not in CLUSTER_SCOPED
 
 
-def resources(cluster: Cluster, kind: str) -> Iterator[Object]:
-    """Yield every object of a kind as stored, sorted by (namespace, name)."""
+def resources(cluster: Cluster, kind: str) -> list[Object]:
+    """Return every object of a kind as stored, sorted by (namespace, name)."""
+    return sorted(_resources(cluster, kind), key=_full_name)
+
+
+def _full_name(item: Object) -> tuple[str, str]:
+    metadata = mapping(item.get("metadata"))
+    return text(metadata.get("namespace")), text(metadata.get("name"))
+
+
+def _resources(cluster: Cluster, kind: str) -> Iterator[Object]:
     match kind:
         case "Node":
             yield from (stored_node(node) for node in cluster.nodes)
@@ -92,6 +103,8 @@ def resources(cluster: Cluster, kind: str) -> Iterator[Object]:
             yield from (stored_service(service) for service in cluster.services)
         case "EndpointSlice":
             yield from (stored_slice(item) for item in cluster.slices)
+        case "Endpoints":
+            yield from legacy_endpoints.derived(cluster)
         case "Namespace":
             yield from _namespaces(cluster)
         case _:

@@ -153,14 +153,14 @@ def test_claim_templates_get_defaults_too() -> None:
         "  volumeClaimTemplates: [{metadata: {name: d}, spec: {accessModes: [ReadWriteOnce]}}]"
     )
     built = cluster(text)
-    template = next(resources(built, "StatefulSet"))["spec"]["volumeClaimTemplates"][0]
+    template = resources(built, "StatefulSet")[0]["spec"]["volumeClaimTemplates"][0]
     assert (template["spec"]["volumeMode"], template["status"]) == ("Filesystem", {"phase": "Pending"})
-    claim = next(resources(built, "PersistentVolumeClaim"))
+    claim = resources(built, "PersistentVolumeClaim")[0]
     assert (claim["metadata"]["name"], claim["metadata"]["labels"]) == ("d-db-0", {"a": "b"})
 
 
 def test_secrets_are_encoded() -> None:
-    secret = next(resources(cluster("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: v}"), "Secret"))
+    secret = resources(cluster("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: v}"), "Secret")[0]
     assert (secret["data"], secret["type"], "stringData" in secret) == ({"k": "dg=="}, "Opaque", False)
 
 
