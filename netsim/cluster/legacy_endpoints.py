@@ -55,7 +55,7 @@ def _metadata(service: Service) -> Object:
 
 
 def _address(service: Service, pod: Pod) -> str:
-    """Return the pod's address of the Service's first family, "" if it is being deleted and unready ones do not count."""
+    """Return the pod's address of the first family; deleted pods count only where unready ones are published."""
     if not counts(pod) or (pod.terminating and not service.publish_not_ready):
         return ""
     return next((ip for ip in pod.ips if family_of(ip) in service.ip_families[:1]), "")
