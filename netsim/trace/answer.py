@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
-from iptables_gen.effects import RuleRef
+from iptables_gen.effects import Assumed, RuleRef
 from iptables_gen.values import Family, format_endpoint, format_ip
 from netsim.notes import Note
 from netsim.trace.walk import Hop
@@ -37,11 +37,33 @@ class Place(NamedTuple):
         return format_endpoint(format_ip(self.family, self.address), self.port)
 
 
+class Trail(Protocol):
+    """The hosts on the way there and back; they may be walked only when somebody looks."""
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """Return the hosts on the way there."""
+
+    @property
+    def back(self) -> tuple[Hop, ...]:
+        """Return the hosts on the way of the answer."""
+
+
+class Walked(NamedTuple):
+    """A trail that has been walked."""
+
+    hops: tuple[Hop, ...] = ()
+    back: tuple[Hop, ...] = ()
+
+
+NOWHERE = Walked()
+
+
 class Outcome(NamedTuple):
     """One thing that can happen, with its exact probability.
 
     endpoint and server_sees are None unless the packet was delivered and the answer comes back; `reached` is where it
-    got to all the same. `rule` decided a packet that was not delivered.
+    got to all the same. `rule` decided a packet that was not delivered. `undeclared`: the pod declares no such port.
     """
 
     probability: Fraction
@@ -51,11 +73,22 @@ class Outcome(NamedTuple):
     server_sees: int | None = None
     snat: bool = False
     cni_snat: bool = False
-    hops: tuple[Hop, ...] = ()
-    back: tuple[Hop, ...] = ()
     reached: Place | None = None
     rule: RuleRef | None = None
     detail: str = ""
+    undeclared: bool = False
+    assumed: tuple[Assumed, ...] = ()
+    trail: Trail = NOWHERE
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """Return the hosts on the way there."""
+        return self.trail.hops
+
+    @property
+    def back(self) -> tuple[Hop, ...]:
+        """Return the hosts on the way of the answer."""
+        return self.trail.back
 
 
 class Asked(NamedTuple):
@@ -78,6 +111,26 @@ class Hint(NamedTuple):
     text: str
 
 
+class Question(NamedTuple):
+    """One DNS question that was sent: name, type, nameserver, rcode (None: no answer), records in the answer."""
+
+    name: str
+    type: str
+    server: str
+    rcode: str | None
+    answers: int
+
+
+class Lookup(NamedTuple):
+    """How a host name became addresses. `paths` are the ways of the questions themselves, one a nameserver."""
+
+    name: str
+    code: str
+    addresses: tuple[str, ...]
+    questions: tuple[Question, ...] = ()
+    paths: tuple[tuple[str, Answer], ...] = ()
+
+
 class Answer(NamedTuple):
     """The whole answer; `outcomes` is never empty and its probabilities sum to 1."""
 
@@ -88,6 +141,7 @@ class Answer(NamedTuple):
     summary: str
     notes: tuple[Note, ...] = ()
     hints: tuple[Hint, ...] = ()
+    lookup: Lookup | None = None
 
     @property
     def qualified(self) -> bool:
@@ -124,7 +178,7 @@ def merge(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
     """Return the outcomes with equal ones added up, in the order in which they first appear."""
     found: dict[object, Outcome] = {}
     for outcome in outcomes:
-        key = (*outcome[1:7], outcome.reached, tuple([hop.machine.name for hop in outcome.hops]))
+        key = (*outcome[1:8], tuple([hop.machine.name for hop in outcome.hops]))
         known = found.get(key)
         total = outcome if known is None else known._replace(probability=known.probability + outcome.probability)
         found[key] = total

@@ -10,7 +10,13 @@ from netsim.manifests.objects import Manifest
 from netsim.notes import Note
 from netsim.trace.answer import Outcome
 
-POLICIES = ("NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "CiliumNetworkPolicy", "GlobalNetworkPolicy")
+POLICIES = (
+    "NetworkPolicy",
+    "AdminNetworkPolicy",
+    "BaselineAdminNetworkPolicy",
+    "CiliumNetworkPolicy",
+    "GlobalNetworkPolicy",
+)
 MESH_CONTAINERS = ("istio-proxy", "linkerd-proxy", "kuma-sidecar", "envoy-sidecar")
 
 

@@ -169,15 +169,24 @@ def _taken(run: Run, hook: Hook, entry: Entry, strand: Strand, path: Path) -> St
     return _judged(strand, path)
 
 
-def _source(
-    packet: Packet, nat: Nat, address: int, port: int | None, entry: Entry, path: Path
-) -> tuple[Packet, Nat]:
+def _source(packet: Packet, nat: Nat, address: int, port: int | None, entry: Entry, path: Path) -> tuple[Packet, Nat]:
     sport = packet.sport if port is None else port
     owner = source_owner(entry, path)
     return packet.sourced(address, sport), nat._replace(src=address, sport=sport, snat_by=owner)
 
 
-CNI_CHAINS = ("CNI-", "KIND-MASQ", "IP-MASQ", "FLANNEL-", "cali-", "CILIUM_", "WEAVE", "KUBE-ROUTER", "AZURE", "AWS-SNAT")
+CNI_CHAINS = (
+    "CNI-",
+    "KIND-MASQ",
+    "IP-MASQ",
+    "FLANNEL-",
+    "cali-",
+    "CILIUM_",
+    "WEAVE",
+    "KUBE-ROUTER",
+    "AZURE",
+    "AWS-SNAT",
+)
 
 
 def source_owner(entry: Entry, path: Path) -> str:

@@ -67,18 +67,25 @@ def receive(
     view: RememberingView | None = None,
 ) -> list[Passage]:
     """Return every way a packet that comes in on an interface takes through the host."""
-    link = machine.interfaces.get(arrival.interface)
-    on_bridge = link is not None and link.kind == "bridge"
     if arrival.framed and not machine.sysctl(BRIDGE_CALLS[packet.family]):
         return [Passage(ONE, Sent(arrival.interface, None, True), out_interface=arrival.interface, tracked=False)]
     run = Run(machine, view or machine, arrival.known)
     seen = arrival.seen(packet.at(arrival.interface, ""))
-    calls = on_bridge and machine.sysctl(BRIDGE_CALLS[packet.family])
     return [
-        _passage(done)
+        passage
         for strand in run_hook(run, Hook.PREROUTING, Strand(ONE, seen))
-        for done in _after_prerouting(run, strand, arrival, detour, bridging=calls and strand.packet.dst != packet.dst)
+        for passage in after_prerouting(run, strand, packet.dst, arrival, detour)
     ]
+
+
+def after_prerouting(
+    run: Run, strand: Strand, sent_to: int, arrival: Arrival, detour: Detour | None = None
+) -> list[Passage]:
+    """Return every way a packet takes that PREROUTING let through; *sent_to* is where it was addressed to before."""
+    link = run.machine.interfaces.get(arrival.interface)
+    calls = link is not None and link.kind == "bridge" and run.machine.sysctl(BRIDGE_CALLS[strand.packet.family])
+    bridging = calls and strand.packet.dst != sent_to
+    return [_passage(done) for done in _after_prerouting(run, strand, arrival, detour, bridging=bridging)]
 
 
 def _after_prerouting(
@@ -228,9 +235,7 @@ def _output_route(machine: Machine, packet: Packet, detour: Detour | None) -> Ro
     return route
 
 
-def _after_output(
-    run: Run, strand: Strand, sent: Packet, first: Route, detour: Detour | None
-) -> Iterable[Strand]:
+def _after_output(run: Run, strand: Strand, sent: Packet, first: Route, detour: Detour | None) -> Iterable[Strand]:
     if strand.ended is not None:
         return [strand]
     packet, route = strand.packet, first

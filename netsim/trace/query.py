@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from iptables_gen.values import Family, format_ip, parse_ip
 from netsim.cluster.model import Cluster, Pod, Service, ServicePort
@@ -23,6 +23,9 @@ from netsim.packet.words import (
     ToWord,
     UrlRef,
 )
+
+if TYPE_CHECKING:
+    from netsim.trace.answer import Lookup
 
 DEFAULT_SOURCE_PORT = 40000
 USUAL_CLIENT: dict[Family, int] = {4: parse_ip("198.51.100.10")[1], 6: parse_ip("2001:db8:51::10")[1]}
@@ -72,6 +75,7 @@ class Resolved:
     goals: tuple[Goal, ...] = ()
     code: str = "OK"
     notes: tuple[Note, ...] = ()
+    lookup: Lookup | None = None
 
 
 Resolver = Callable[[HostRef | UrlRef, Start, str], Resolved]

@@ -59,7 +59,9 @@ def steps_of(hop: Hop, *, full: bool = False, reply: bool = False) -> list[Step]
     found: list[Step] = []
     for event in hop.passage.events:
         if event.path is None:
-            after = _tracked(event, packet, hop) if event.route is None and event.text.startswith("conntrack") else packet
+            after = (
+                _tracked(event, packet, hop) if event.route is None and event.text.startswith("conntrack") else packet
+            )
             if full:
                 found.append(_decision(event, packet, after))
             packet = after
@@ -84,9 +86,7 @@ def _decision(event: Event, before: Packet, after: Packet) -> Step:
     return Step(event.hook.name, "", "", None, "CONNTRACK", before, after, event.text)
 
 
-def _rule_steps(
-    event: Event, path: Path, packet: Packet, passage: Passage, *, full: bool
-) -> tuple[list[Step], Packet]:
+def _rule_steps(event: Event, path: Path, packet: Packet, passage: Passage, *, full: bool) -> tuple[list[Step], Packet]:
     assert event.entry is not None
     table, program = event.entry.entry.table, event.entry.label
     found: list[Step] = []
@@ -98,14 +98,18 @@ def _rule_steps(
         after = _after(packet, path.effects[start + 1 : end], passage)
         rule = hit.rule
         found.append(
-            Step(event.hook.name, rule.table, rule.chain, rule, hit.verdict, packet, after, "", program, str(hit.choice))
+            Step(
+                event.hook.name, rule.table, rule.chain, rule, hit.verdict, packet, after, "", program, str(hit.choice)
+            )
         )
         packet = after
     if not isinstance(path.verdict, Accept) or full:
         packet = _ended(path, packet)
         if full or not hits:
             text = verdict_text(path)
-            found.append(Step(event.hook.name, table, event.hook.name, None, text, packet, packet, "end of chain", program))
+            found.append(
+                Step(event.hook.name, table, event.hook.name, None, text, packet, packet, "end of chain", program)
+            )
     return found, packet
 
 

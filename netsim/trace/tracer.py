@@ -8,21 +8,19 @@ from fractions import Fraction
 from iptables_gen.values import Family, format_ip
 from netsim.cluster.model import Cluster
 from netsim.errors import UsageError
-from netsim.hosts.model import Owner
 from netsim.hosts.network import Network
 from netsim.hosts.services import external_local
 from netsim.notes import Note
 from netsim.packet.names import hint
 from netsim.packet.packet import Packet
 from netsim.packet.words import HostRef, UrlRef, parse_from, parse_to, parse_via
-from netsim.trace.answer import Answer, Asked, Disposition, Outcome, Place, judge, merge
-from netsim.trace.back import with_return
-from netsim.trace.codes import Landing, code_of, land
+from netsim.trace.answer import Answer, Asked, Outcome, Place, judge, merge
 from netsim.trace.facts import Facts, Meaning
+from netsim.trace.finish import Finisher
 from netsim.trace.hints import hints_for
 from netsim.trace.limits import not_modelled
 from netsim.trace.machine import Affinities
-from netsim.trace.passage import ONE, Delivered, Lost, Refused, Unknown
+from netsim.trace.passage import ONE, Delivered, Lost
 from netsim.trace.passes import Detour
 from netsim.trace.query import (
     USUAL_CLIENT,
@@ -36,9 +34,7 @@ from netsim.trace.query import (
     start_of,
 )
 from netsim.trace.summary import summarize
-from netsim.trace.walk import Hop, Leaf, Scene, Walker
-
-NOWHERE = Lost("NO_HEALTHY_NODE")
+from netsim.trace.walk import Leaf, Scene, Walker
 
 
 class Tracer:
@@ -57,6 +53,7 @@ class Tracer:
         self.cluster: Cluster = network.cluster
         self.walker = Walker(network)
         self.facts = Facts(network.cluster, network)
+        self._finisher = Finisher(self.walker, self.facts)
         self.mode = mode
         self.namespace = namespace
         self.notes = tuple(notes)
@@ -70,14 +67,14 @@ class Tracer:
         start, via, resolved = self._understand(query)
         if not resolved.goals:
             lost = Outcome(ONE, "NO_SUCH_NAME", resolved.code)
-            return self._answer(query, start, None, (lost,), resolved.notes)
+            return self._answer(query, start, None, (lost,), resolved)
         share = Fraction(1, len(resolved.goals))
         outcomes = [
             outcome if share == 1 else outcome._replace(probability=outcome.probability * share)
             for goal in resolved.goals
             for outcome in self._outcomes(query, start, via, goal, ages)
         ]
-        return self._answer(query, start, resolved.goals[0], self._picked(query, merge(outcomes)), resolved.notes)
+        return self._answer(query, start, resolved.goals[0], self._picked(query, merge(outcomes)), resolved)
 
     def _understand(self, query: TraceQuery) -> tuple[Start, str | None, Resolved]:
         via = None if query.via is None else find_node(self.network, parse_via(query.via))
@@ -101,7 +98,7 @@ class Tracer:
         share = Fraction(1, len(entries))
         for entry in entries:
             for leaf in self._leaves(query, start, goal, entry, ages):
-                outcome = self._outcome(leaf)
+                outcome = self._finisher.outcome(leaf)
                 yield outcome if share == 1 else outcome._replace(probability=outcome.probability * share)
 
     def _entries(self, start: Start, via: str | None, goal: Goal) -> tuple[str, ...]:
@@ -134,8 +131,7 @@ class Tracer:
     ) -> Iterator[Leaf]:
         scene = Scene(self._detour(start), entry, ages)
         for leaf in self._sent(query, start, goal, scene):
-            landed = self._landed(leaf)
-            for finished in with_return(self.walker, landed, scene):
+            for finished in self._finisher.finished(leaf, scene):
                 if query.established and isinstance(finished.end, Delivered):
                     again = scene._replace(established=finished.hops)
                     yield from (
@@ -187,49 +183,6 @@ class Tracer:
         interface = uplink if route is None else route.interface
         return Detour(family, value, start.host, interface, None if own is None else own.value)
 
-    def _landed(self, leaf: Leaf) -> Leaf:
-        """Let the last host take the packet: sockets, or a refusal."""
-        if not isinstance(leaf.end, Delivered) or not isinstance(leaf.hops[-1].passage.end, Delivered):
-            return leaf
-        landing = land(self.facts, self.network, leaf.hops[-1])
-        return leaf if isinstance(landing.end, Delivered) else leaf._replace(end=landing.end)
-
-    def _outcome(self, leaf: Leaf) -> Outcome:
-        last = leaf.hops[-1]
-        nats = [hop.passage.nat for hop in leaf.hops]
-        snat = any(nat.src is not None and nat.snat_by != "cni" for nat in nats)
-        cni = any(nat.snat_by == "cni" for nat in nats)
-        reached = self._place(last) if isinstance(last.passage.end, Delivered) else None
-        match leaf.end:
-            case Delivered():
-                code = land(self.facts, self.network, last).code if reached else "OUTSIDE"
-                return Outcome(
-                    leaf.weight, "DELIVERED", code, reached or _stranger(last), last.out.src, snat, cni,
-                    leaf.hops, leaf.back, reached,
-                )  # fmt: skip
-            case Unknown(rule, reason):
-                return Outcome(
-                    leaf.weight, "UNDETERMINED", "UNKNOWN_RULE", None, None, snat, cni, leaf.hops, leaf.back,
-                    rule=rule, detail=reason,
-                )  # fmt: skip
-            case Refused(_, rule, kind):
-                return Outcome(
-                    leaf.weight, "REFUSED", code_of(self.facts, leaf), None, None, snat, cni, leaf.hops, leaf.back,
-                    reached, rule, kind,
-                )  # fmt: skip
-            case Lost(_, rule, disposition, detail):
-                return Outcome(
-                    leaf.weight, _disposition(disposition), code_of(self.facts, leaf), None, None, snat, cni,
-                    leaf.hops, leaf.back, reached, rule, detail,
-                )  # fmt: skip
-        raise AssertionError(leaf.end)
-
-    def _place(self, hop: Hop) -> Place:
-        packet, host = hop.out, hop.machine.host
-        landing: Landing = land(self.facts, self.network, hop)
-        pod = "/".join(landing.pod) if landing.pod else None
-        return Place(packet.family, packet.dst, packet.dport, pod, host.node or None)
-
     def _picked(self, query: TraceQuery, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
         """Keep the outcomes in which every random choice fell on the endpoint of --pick."""
         if query.pick is None:
@@ -248,13 +201,15 @@ class Tracer:
         start: Start,
         goal: Goal | None,
         outcomes: tuple[Outcome, ...],
-        more: tuple[Note, ...],
+        resolved: Resolved,
     ) -> Answer:
         verdict, code = judge(outcomes)
         meaning = Meaning() if goal is None else self.facts.meaning(*goal)
         protocol = goal.protocol if goal else query.protocol or "tcp"
-        asked = Asked(query.source, query.target, query.via, protocol, self.mode, *self._named(start, goal), meaning.name)
-        notes = (*self.notes, *more, *self._notes(outcomes, start))
+        asked = Asked(
+            query.source, query.target, query.via, protocol, self.mode, *self._named(start, goal), meaning.name
+        )
+        notes = (*self.notes, *resolved.notes, *self._notes(outcomes, start, protocol))
         return Answer(
             asked,
             outcomes,
@@ -263,6 +218,7 @@ class Tracer:
             summarize(outcomes, asked),
             tuple(dict.fromkeys(notes)),
             hints_for(outcomes, meaning),
+            resolved.lookup,
         )
 
     def _named(self, start: Start, goal: Goal | None) -> tuple[str, str]:
@@ -276,29 +232,17 @@ class Tracer:
             client = "" if source is None else format_ip(goal.family, source)
         return client, Place(goal.family, goal.address, goal.port).text
 
-    def _notes(self, outcomes: tuple[Outcome, ...], start: Start) -> Iterator[Note]:
+    def _notes(self, outcomes: tuple[Outcome, ...], start: Start, protocol: str) -> Iterator[Note]:
         for outcome in outcomes:
-            if not outcome.hops:
-                continue
-            for hop in (*outcome.hops, *outcome.back):
-                yield from (Note(item.code, item.text, True) for item in hop.passage.assumed)
-            if outcome.reached is not None and land(self.facts, self.network, outcome.hops[-1]).undeclared:
+            yield from (Note(item.code, item.text, True) for item in outcome.assumed)
+            if outcome.undeclared and outcome.reached is not None:
                 reached = outcome.reached
-                protocol = outcome.hops[-1].out.protocol
                 yield Note("PORT_NOT_DECLARED", f"pod {reached.pod} declares no port {reached.port}/{protocol}")
         yield from not_modelled(self.cluster, outcomes, start.pod)
 
 
 def _without_source(leaf: Leaf) -> Lost:
     return leaf.end if isinstance(leaf.end, Lost) else Lost("NO_SOURCE_ADDRESS", disposition="NO_ROUTE")
-
-
-def _stranger(hop: Hop) -> Place:
-    return Place(hop.out.family, hop.out.dst, hop.out.dport)
-
-
-def _disposition(text: str) -> Disposition:
-    return {"NO_ROUTE": "NO_ROUTE", "LOOP": "LOOP"}.get(text, "DROPPED")  # type: ignore[return-value]
 
 
 def _names(outcome: Outcome) -> tuple[str, ...]:
@@ -309,5 +253,3 @@ def _names(outcome: Outcome) -> tuple[str, ...]:
     names = (place.text, format_ip(bare, place.address), place.pod or "")
     return tuple(name for name in names if name)
 
-
-__all__ = ["Owner", "Tracer"]

@@ -86,6 +86,12 @@ class Walker:
         passages = receive(machine, packet, arrival, scene.detour, self.view(machine, scene))
         return list(self._continue(machine, interface, packet, passages, (), ONE, scene))
 
+    def follow(
+        self, machine: Machine, port: str, packet: Packet, passages: list[Passage], before: tuple[Hop, ...]
+    ) -> list[Leaf]:
+        """Follow a packet from a host on which its passages are known already."""
+        return list(self._continue(machine, port, packet, passages, before, ONE, PLAIN))
+
     def _continue(
         self,
         machine: Machine,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from conformance_support.flows import ROOT
+from tests.conformance_support.flows import ROOT
 from netsim.trace.answer import Answer, Outcome
 from netsim.trace.query import TraceQuery
 from netsim.trace.sequence import Sequence

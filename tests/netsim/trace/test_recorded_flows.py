@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conformance_support.flows import flags_of, flow_cases, flow_differences, read_flows
+from tests.conformance_support.flows import flags_of, flow_cases, flow_differences, read_flows
 
 from netsim.cli.main import run
 

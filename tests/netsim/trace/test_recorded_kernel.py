@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conformance_support.kernel import kernel_cases, read_rows, row_differences, sequence_differences
-from conformance_support.model import flags_for, manifests_of, tracer_for
+from tests.conformance_support.kernel import kernel_cases, read_rows, row_differences, sequence_differences
+from tests.conformance_support.model import flags_for, manifests_of, tracer_for
 
 from netsim.report.trace_json import answer_json
 from netsim.trace.query import TraceQuery
