@@ -119,17 +119,18 @@ def _step(rule: AnyRule, matches: tuple[Match, ...], target: Target | None, sets
     jump = target if isinstance(target, JumpTarget) else None
     addresses = tuple([test for test in tests if isinstance(test, Address)])
     return Step(
-        rule, tuple(tests), addresses, chance, jump.chain if jump else None, _acting(target), _shape(tests, target)
+        rule, tuple(tests), addresses, chance, jump.chain if jump else None, make_acting(target), _shape(tests, target)
     )
 
 
-def _acting(target: Target | None) -> ActingTarget | None:
+def make_acting(target: Target | None) -> ActingTarget | None:
+    """Return a target as one that acts; None for a jump and for no target."""
     # Every target but a jump acts; the protocol of `ir` says no more than what rendering needs.
     return None if target is None or isinstance(target, JumpTarget) else cast(ActingTarget, target)
 
 
 def _shape(tests: list[Match], target: Target | None) -> Shape:
-    acting = _acting(target)
+    acting = make_acting(target)
     wanted = acting.reads() if acting else ()
     reads = {field for test in tests if not isinstance(test, Address) for field in test.reads()}
     harmless = isinstance(target, OpaqueTarget) and target.harmless
@@ -173,7 +174,7 @@ class StepTemplate(NamedTuple):
         jump = self.jump if self.jump_argument is None else args[self.jump_argument]
         acting = self.acting
         if self.target is not None:
-            acting = _acting(self.target(args))
+            acting = make_acting(self.target(args))
             if acting is not None and acting.reads():
                 return None
         return Step(row, tests, addresses, chance, jump, acting, self.shape)
@@ -208,7 +209,7 @@ def step_template(template: RowTemplate, sample: Row, family: Family) -> StepTem
     words = typed_template(template, family).words
     shape = _shape([one for _, one in kept], rule.target)
     chance = chances[0] if chances else None
-    return StepTemplate(words, tests, fixed, chance, jump, target.jump, _acting(rule.target), made, shape)
+    return StepTemplate(words, tests, fixed, chance, jump, target.jump, make_acting(rule.target), made, shape)
 
 
 def _place(clause: Match) -> int:
