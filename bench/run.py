@@ -12,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -100,14 +101,15 @@ def large_cluster(services: int, rounds: int) -> list[Figure]:
     ]
 
 
-def start_up(rounds: int) -> list[Figure]:
-    """Return the figures of small runs."""
+def start_up(rounds: int) -> Iterator[Figure]:
+    """Yield the figures of small runs."""
     shop = str(ROOT / "topologies" / "shop")
     small: list[tuple[str, float, Sequence[str]]] = [("netsim --help", 150, (*NETSIM, "--help"))]
     if os.path.isdir(shop) and (ROOT / "netsim" / "cli" / "trace_verb.py").exists():
         words = ("trace", "-q", "-f", shop, "pod/shop/frontend-0", "svc/shop/api:80")
         small.append(("trace on topologies/shop", 400, (*NETSIM, *words)))
-    return [_quick(what, limit, [measure(words) for _ in range(rounds)]) for what, limit, words in small]
+    for what, limit, command in small:
+        yield _quick(what, limit, [measure(command) for _ in range(rounds)])
 
 
 def _quick(what: str, limit: float, runs: Sequence[Usage]) -> Figure:
@@ -122,11 +124,12 @@ def main() -> int:
     parser.add_argument("--services", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    figures = [*large_cluster(arguments.services, arguments.rounds), *start_up(arguments.rounds)]
-    for figure in figures:
+    figures = []
+    for figure in chain(large_cluster(arguments.services, arguments.rounds), start_up(arguments.rounds)):
         verdict = "ok" if figure.kept else "TOO MUCH"
         value = f"{figure.what:42} {figure.value:8.2f} {figure.unit:12}"
-        print(f"{value} limit {figure.limit:6.1f}  {verdict:9} {figure.note}")
+        print(f"{value} limit {figure.limit:6.1f}  {verdict:9} {figure.note}", flush=True)
+        figures.append(figure)
     return 0 if all(figure.kept for figure in figures) else 1
 
 
