@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +18,8 @@ from netsim.errors import LabError, UsageError
 from netsim.hosts.network import Network
 from netsim.lab import state
 from netsim.lab.apply import write_file
+from netsim.lab.codec import encode
+from netsim.lab.ops import Operation
 from netsim.lab.questions import Question
 from netsim.lab.verify import Finding
 
@@ -47,7 +50,7 @@ def up(name: str, params: Mapping[str, Any]) -> None:
     """Bring a lab up, or with --dry-run print how."""
     from netsim.lab import holder
     from netsim.lab.build import lab_hosts, plan_lab
-    from netsim.lab.names import dns_starter
+    from netsim.lab.names import LabDns
     from netsim.lab.ops import describe
 
     prepared = prepare(params)
@@ -57,22 +60,53 @@ def up(name: str, params: Mapping[str, Any]) -> None:
         return
     rootless = params["rootless"] or os.geteuid() != 0
     inputs = tuple(os.path.abspath(path) for path in params["filenames"] if path != "-")
-    starters = (("dns", dns_starter(prepared.network.cluster)),)
-    plan = holder.Plan(name, operations, prepared.config.mode, rootless, inputs, starters)
+    dns = LabDns(prepared.network.cluster)
+
+    def refresh(folder: Path) -> None:
+        dns.change(reopen(folder.name).network.cluster)
+
+    starters = (("dns", dns.start),)
+    plan = holder.Plan(name, operations, prepared.config.mode, rootless, inputs, starters, refresh)
     with progress(f"bringing up {name}"):
         lab = holder.start(plan)
-    keep(name, prepared.session, params)
+    keep(name, prepared.session, params, operations)
     click.echo(f"lab {name} is up: {len(lab.namespaces)} namespaces", err=True)
     click.echo(f"try: netsim lab exec {name} external -- curl -s http://ADDRESS:PORT", err=True)
 
 
-def keep(name: str, session: Session, params: Mapping[str, Any]) -> None:
-    """Keep the manifests and options of a lab beside it, for the verbs that ask the model about it."""
+def apply_lab(name: str, params: Mapping[str, Any]) -> None:
+    """Change a running lab to what the manifests say now; only the difference is touched."""
+    from netsim.lab import holder
+    from netsim.lab.build import lab_hosts, plan_lab
+    from netsim.lab.codec import decode
+    from netsim.lab.ops import describe
+    from netsim.lab.plan import numbers_of
+    from netsim.lab.reconcile import reconcile
+
+    lab = state.load(name)
+    folder = state.folder(name)
+    kept = orjson.loads((folder / "options.json").read_bytes())
+    options = {**params, **{key: value for key, value in kept.items() if key.startswith("proxy_")}}
+    prepared = prepare(options)
+    old = decode(orjson.loads((folder / "plan.json").read_bytes()))
+    new = plan_lab(prepared.network, lab_hosts(prepared.network), numbers_of(old))
+    steps = reconcile(old, new)
+    if params["dry_run"]:
+        click.echo("\n".join(describe(step) for step in steps))
+        return
+    keep(name, prepared.session, options, new)
+    holder.send_operations(lab, steps, refresh=True)
+    click.echo(f"lab {name}: {len(steps)} operations", err=True)
+
+
+def keep(name: str, session: Session, params: Mapping[str, Any], operations: Iterable[Operation]) -> None:
+    """Keep manifests, options and plan of a lab beside it, for the verbs that ask the model about it or change it."""
     items = [manifest.data for manifest in session.loaded.objects]
     options = {key: value for key, value in params.items() if key in KEPT or key.startswith("proxy_")}
     folder = state.folder(name)
     write_file(folder / "cluster.json", orjson.dumps({"apiVersion": "v1", "kind": "List", "items": items}).decode())
     write_file(folder / "options.json", orjson.dumps(options).decode())
+    write_file(folder / "plan.json", orjson.dumps(encode(operations)).decode())
 
 
 def reopen(name: str) -> Prepared:

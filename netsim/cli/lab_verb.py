@@ -89,6 +89,17 @@ def up_command(name: str, **params: Any) -> None:
     up(name, params)
 
 
+@command.command(name="apply")
+@NAME
+@click.option("--dry-run", is_flag=True, help="Print what would be done.")
+@input_options
+def apply_command(name: str, **params: Any) -> None:
+    """Change a running lab to what the manifests say now; kube-proxy's flags stay."""
+    from netsim.cli.lab_run import apply_lab
+
+    apply_lab(name, params)
+
+
 @command.command(name="verify")
 @NAME
 @click.option("--random", "count", type=int, default=0, metavar="N", help="Only N questions, chosen by --seed.")

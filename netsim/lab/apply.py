@@ -15,6 +15,7 @@ from netsim.lab.ops import (
     AddAddress,
     AddRoute,
     AddRule,
+    DeleteAddress,
     DeleteLink,
     DeleteRoute,
     DropNamespace,
@@ -27,6 +28,7 @@ from netsim.lab.ops import (
     Serve,
     SetSysctl,
     Spawn,
+    StopServe,
     WriteFile,
 )
 
@@ -56,7 +58,8 @@ class Spaces:
         kernel.enter(self.namespaces[namespace])
 
 
-ServeFunction = Callable[[Serve], None]
+BATCHED = (MakeBridge, MakeVeth, AddAddress, AddRoute, AddRule, DeleteRoute, DeleteAddress, DeleteLink)
+ServeFunction = Callable[[Serve | StopServe], None]
 
 
 def apply(operations: Iterable[Operation], spaces: Spaces, serve: ServeFunction) -> None:
@@ -77,8 +80,7 @@ def _batch_key(operation: Operation) -> tuple[str, bool]:
     """Adjacent link operations of one namespace travel in one send; a veth's peer end is set up by the next address."""
     if isinstance(operation, WriteFile):
         return "", False
-    batched = isinstance(operation, (MakeBridge, MakeVeth, AddAddress, AddRoute, AddRule, DeleteRoute, DeleteLink))
-    return operation.namespace, batched
+    return operation.namespace, isinstance(operation, BATCHED)
 
 
 def _messages(operation: Operation, spaces: Spaces) -> Iterator[bytes]:
@@ -96,8 +98,10 @@ def _messages(operation: Operation, spaces: Spaces) -> Iterator[bytes]:
             yield links.route(destination, via, index, kind, onlink=onlink, table=table)
         case AddRule(_, family, interface, table):
             yield links.rule(family, interface, table)
-        case DeleteRoute(_, destination, via, index):
-            yield links.route(destination, via, index, delete=True)
+        case DeleteRoute(_, destination, via, index, table):
+            yield links.route(destination, via, index, delete=True, table=table)
+        case DeleteAddress(_, _, index, address, prefix):
+            yield links.delete_address(index, address, prefix)
         case DeleteLink(_, _, index):
             yield links.delete_link(index)
         case _:
@@ -122,7 +126,7 @@ def _one(operation: Operation, spaces: Spaces, serve: ServeFunction) -> None:
             run(command, text, namespace)
         case WriteFile(path, text):
             write_file(spaces.folder / path, text)
-        case Serve(namespace):
+        case Serve(namespace) | StopServe(namespace):
             spaces.go(namespace)
             serve(operation)
         case Spawn(namespace, command, label):

@@ -13,7 +13,7 @@ from netsim.hosts.services import external_local, service_vips
 from netsim.lab.listen import servers
 from netsim.lab.names import file_operations
 from netsim.lab.ops import AddRoute, AddRule, Operation
-from netsim.lab.plan import plan_hosts
+from netsim.lab.plan import Numbers, plan_hosts
 from netsim.lab.programs import program_operations
 
 CLIENTS = ("198.51.100.10", "2001:db8:51::10")
@@ -37,11 +37,14 @@ def _endpoint_addresses(cluster: Cluster) -> Iterator[str]:
             yield from (endpoint.addresses[0] for endpoint in item.endpoints if endpoint.addresses)
 
 
-def plan_lab(network: Network, hosts: Iterable[Host]) -> tuple[Operation, ...]:
-    """Return the whole plan: hosts, the router's way to virtual addresses, rules, servers."""
+def plan_lab(network: Network, hosts: Iterable[Host], numbers: Numbers | None = None) -> tuple[Operation, ...]:
+    """Return the whole plan: hosts, the router's way to virtual addresses, rules, files, servers.
+
+    numbers: those of the plan that the lab runs on, when it is to be changed.
+    """
     listed = tuple(hosts)
     return (
-        *plan_hosts(listed),
+        *plan_hosts(listed, numbers),
         *vip_routes(network),
         *program_operations(listed),
         *file_operations(network.cluster, listed),

@@ -15,21 +15,27 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from netsim.errors import LabError
 from netsim.lab import kernel, state
 from netsim.lab.apply import Spaces, apply
 from netsim.lab.codec import decode, encode
-from netsim.lab.ops import Operation, Serve
-from netsim.lab.servers import open_socket, start_echo
+from netsim.lab.ops import Operation, Serve, StopServe
+from netsim.lab.servers import close_server, open_socket, start_echo
 
 COMMIT = b"+"
+MAX_REQUEST = 1 << 28
 Starter = Callable[[Serve, socket.socket], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a holder is started with. `starters` serve the kinds of Serve other than echo (dns, health)."""
+    """What a holder is started with.
+
+    `starters` serve the kinds of Serve other than echo. `refresh` is called with the state folder when the cluster in
+    it has changed.
+    """
 
     name: str
     operations: tuple[Operation, ...]
@@ -37,6 +43,7 @@ class Plan:
     rootless: bool = False
     inputs: tuple[str, ...] = ()
     starters: tuple[tuple[str, Starter], ...] = ()
+    refresh: Callable[[Path], None] = lambda folder: None
 
 
 def start(plan: Plan) -> state.LabState:
@@ -152,10 +159,11 @@ def _watch(lifeline: int) -> None:
 
 
 async def _serve(plan: Plan, spaces: Spaces, started: state.LabState, report: int) -> None:
-    keeper = Keeper(spaces, dict(plan.starters))
+    keeper = Keeper(spaces, dict(plan.starters), plan.refresh)
     await keeper.apply(plan.operations)
     kernel.mount("proc", "/proc", "proc")
-    control = await asyncio.start_unix_server(keeper.control, path=str(spaces.folder / "control"))
+    path = str(spaces.folder / "control")
+    control = await asyncio.start_unix_server(keeper.control, path=path, limit=MAX_REQUEST)
     keeper.state = replace(started, ready=True, namespaces=dict(spaces.namespaces))
     state.save(keeper.state)
     _report(report, {"ready": True})
@@ -175,8 +183,9 @@ async def _reap(spaces: Spaces) -> None:
 class Keeper:
     """The holder's running state: namespaces, servers, and the control socket's answers."""
 
-    def __init__(self, spaces: Spaces, starters: dict[str, Starter]) -> None:
+    def __init__(self, spaces: Spaces, starters: dict[str, Starter], refresh: Callable[[Path], None]) -> None:
         self.spaces = spaces
+        self.refresh = refresh
         self.starters: dict[str, Starter] = {"echo": start_echo, **starters}
         self.servers: dict[tuple[str, str, int, str], object] = {}
         self.state: state.LabState | None = None
@@ -184,34 +193,51 @@ class Keeper:
     async def apply(self, operations: Sequence[Operation]) -> None:
         """Execute operations, then start the servers whose sockets they opened."""
         opened: list[tuple[Serve, socket.socket]] = []
-        apply(operations, self.spaces, lambda serve: opened.append((serve, open_socket(serve))))
+
+        def serve_or_stop(operation: Serve | StopServe) -> None:
+            if isinstance(operation, Serve):
+                opened.append((operation, open_socket(operation)))
+            else:
+                close_server(self.servers.pop(_key(operation), None))
+
+        apply(operations, self.spaces, serve_or_stop)
         for serve, listener in opened:
-            key = (serve.namespace, serve.address, serve.port, serve.protocol)
-            self.servers[key] = await self.starters.get(serve.kind, start_echo)(serve, listener)
+            self.servers[_key(serve)] = await self.starters.get(serve.kind, start_echo)(serve, listener)
 
     async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request of the control socket: {"apply": [operations]}."""
+        """Answer one request of the control socket: {"apply": [operations], "refresh": whether the cluster changed}."""
         try:
             reply = await self._answer(json.loads(await reader.readline()))
-        except (LabError, OSError, ValueError) as error:
-            reply = {"error": str(error)}
+        except Exception as error:
+            # Whatever one request does wrong, the lab lives on.
+            reply = {"error": str(error) or type(error).__name__}
         writer.write(json.dumps(reply).encode() + b"\n")
         await writer.drain()
         writer.close()
 
-    async def _answer(self, request: dict[str, list[dict[str, object]]]) -> dict[str, object]:
+    async def _answer(self, request: dict[str, Any]) -> dict[str, object]:
         await self.apply(decode(request.get("apply", [])))
+        if request.get("refresh"):
+            self.refresh(self.spaces.folder)
         if self.state is not None:
             self.state = replace(self.state, namespaces=dict(self.spaces.namespaces))
             state.save(self.state)
         return {"ok": True}
 
 
-def send_operations(lab: state.LabState, operations: Sequence[Operation]) -> None:
-    """Let a running lab execute further operations; LabError when one fails."""
+def _key(operation: Serve | StopServe) -> tuple[str, str, int, str]:
+    return operation.namespace, operation.address, operation.port, operation.protocol
+
+
+def send_operations(lab: state.LabState, operations: Sequence[Operation], *, refresh: bool = False) -> None:
+    """Let a running lab execute further operations; LabError when one fails.
+
+    refresh: what the state folder says of the cluster has changed.
+    """
+    message = json.dumps({"apply": encode(operations), "refresh": refresh})
     with socket.socket(socket.AF_UNIX) as channel:
         channel.connect(str(state.folder(lab.name) / "control"))
-        channel.sendall(json.dumps({"apply": encode(operations)}).encode() + b"\n")
+        channel.sendall(message.encode() + b"\n")
         with channel.makefile(encoding="utf-8") as lines:
             reply = json.loads(lines.readline() or "{}")
     if not reply.get("ok"):

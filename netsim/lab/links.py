@@ -13,7 +13,8 @@ from typing import Any
 
 from netsim.errors import LabError
 
-RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWRULE = 16, 17, 20, 24, 25, 32
+RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR = 16, 17, 20, 21
+RTM_NEWROUTE, RTM_DELROUTE, RTM_NEWRULE = 24, 25, 32
 REQUEST_ACK, CREATE_EXCL, CREATE_REPLACE = 0x5, 0x600, 0x500
 NLMSG_ERROR = 2
 IFF_UP = 1
@@ -58,6 +59,15 @@ def delete_link(index: int) -> bytes:
 
 def add_address(index: int, address: str, prefix: int) -> bytes:
     """Add an address; IPv6 skips duplicate address detection, which would delay its use by a second."""
+    return _address(index, address, prefix, RTM_NEWADDR, CREATE_EXCL)
+
+
+def delete_address(index: int, address: str, prefix: int) -> bytes:
+    """Delete an address."""
+    return _address(index, address, prefix, RTM_DELADDR, 0)
+
+
+def _address(index: int, address: str, prefix: int, kind: int, flags: int) -> bytes:
     from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
     message = ifaddrmsg()
@@ -68,7 +78,7 @@ def add_address(index: int, address: str, prefix: int) -> bytes:
     if ":" in address:
         message["flags"] = IFA_F_NODAD
         message["attrs"] = [("IFA_ADDRESS", address), ("IFA_FLAGS", IFA_F_NODAD)]
-    return _encode(message, RTM_NEWADDR, CREATE_EXCL)
+    return _encode(message, kind, flags)
 
 
 def route(

@@ -86,6 +86,18 @@ class DeleteRoute:
     destination: str
     via: str = ""
     index: int = 0
+    table: int = MAIN
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAddress:
+    """The reverse of AddAddress."""
+
+    namespace: str
+    interface: str
+    index: int
+    address: str
+    prefix: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +163,16 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True)
+class StopServe:
+    """The reverse of Serve: the socket is closed."""
+
+    namespace: str
+    address: str
+    port: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
 class Spawn:
     """A program of the lab's own, inside a namespace; {state} in its words becomes the state folder."""
 
@@ -167,6 +189,7 @@ Operation = (
     | AddRoute
     | AddRule
     | DeleteRoute
+    | DeleteAddress
     | DeleteLink
     | DropNamespace
     | SetSysctl
@@ -174,6 +197,7 @@ Operation = (
     | LoadRules
     | WriteFile
     | Serve
+    | StopServe
     | Spawn
 )
 
@@ -191,6 +215,8 @@ def describe(operation: Operation) -> str:
             return f"write {_q(path)}  # {len(text)} bytes"
         case Serve(namespace, address, port, protocol, owner, kind):
             return f"ip netns exec {_q(namespace)} serve {kind} {address}:{port}/{protocol}  # {owner}"
+        case StopServe(namespace, address, port, protocol):
+            return f"ip netns exec {_q(namespace)} stop serving {address}:{port}/{protocol}"
         case Spawn(namespace, command, label):
             return f"ip netns exec {_q(namespace)} {shlex.join(command)}  # {label}"
         case SetSysctl(namespace, name, value):
@@ -202,7 +228,7 @@ def describe(operation: Operation) -> str:
 
 
 def _describe_link(
-    operation: MakeBridge | MakeVeth | AddAddress | AddRoute | AddRule | DeleteRoute | DeleteLink,
+    operation: MakeBridge | MakeVeth | AddAddress | AddRoute | AddRule | DeleteRoute | DeleteAddress | DeleteLink,
 ) -> str:
     inside = f"ip -n {_q(operation.namespace)}"
     match operation:
@@ -222,8 +248,11 @@ def _describe_link(
             )
             where = "" if table == MAIN else f" table {table}"
             return f"{inside} route add {'' if kind == 'unicast' else kind + ' '}{destination}{hop}{where}"
-        case DeleteRoute(_, destination, via, _):
-            return f"{inside} route del {destination}{f' via {via}' if via else ''}"
+        case DeleteRoute(_, destination, via, _, table):
+            where = "" if table == MAIN else f" table {table}"
+            return f"{inside} route del {destination}{f' via {via}' if via else ''}{where}"
+        case DeleteAddress(_, interface, _, address, prefix):
+            return f"{inside} address del {address}/{prefix} dev {interface}"
         case DeleteLink(_, name, _):
             return f"{inside} link del {name}"
         case _:

@@ -17,7 +17,7 @@ from netsim.lab.ops import AddAddress, AddRoute, MakeBridge, MakeNamespace, Make
 
 FABRIC = "fabric"
 BRIDGES = {SWITCH: ("switch0", 2), OUTSIDE: ("outside0", 3)}
-FIRST_PORT = 10
+FIRST_PORT = 1000
 QUIET: Mapping[str, str] = {
     # Tests and people send many packets that are refused: the kernel must not ration its answers.
     "net.ipv4.icmp_ratelimit": "0",
@@ -40,26 +40,38 @@ def namespace_name(host: Host) -> str:
 class Numbers:
     """Interface indices of one plan: where each interface of each namespace ended up."""
 
-    ports: int = FIRST_PORT
     index: dict[tuple[str, str], int] = field(default_factory=dict)
+    cables: dict[tuple[str, str], int] = field(default_factory=dict)
+    last: int = 0
 
     def assign(self, namespace: str, interface: str) -> int:
-        """Return the index of an interface, a new one the first time."""
+        """Return the index of an interface, a new one the first time; 1 is loopback's."""
         key = (namespace, interface)
         if key not in self.index:
-            used = sum(1 for owner, _ in self.index if owner == namespace) if namespace == FABRIC else 0
-            self.index[key] = used + 2 if namespace == FABRIC else self._next(namespace)
+            self.index[key] = 1 + max((n for (owner, _), n in self.index.items() if owner == namespace), default=1)
         return self.index[key]
 
-    def _next(self, namespace: str) -> int:
-        count = self.index.get((namespace, ""), 1) + 1
-        self.index[(namespace, "")] = count
-        return count
+    def cable(self, namespace: str, interface: str) -> tuple[str, int]:
+        """Return the name and index of the bridge's end of an interface's cable."""
+        key = (namespace, interface)
+        if key not in self.cables:
+            self.last += 1
+            self.cables[key] = self.last
+        return f"veth{self.cables[key]}", FIRST_PORT + self.cables[key]
 
-    def port(self) -> tuple[str, int]:
-        """Return the name and index of the next bridge port."""
-        self.ports += 1
-        return f"veth{self.ports - FIRST_PORT}", 1000 + self.ports
+
+def numbers_of(operations: Iterable[Operation]) -> Numbers:
+    """Return the numbers that an earlier plan used, so that a later one keeps them."""
+    numbers = Numbers()
+    for operation in operations:
+        match operation:
+            case MakeBridge(namespace, name, index):
+                numbers.index[(namespace, name)] = index
+            case MakeVeth(_, _, index, namespace, name, own):
+                numbers.index[(namespace, name)] = own
+                numbers.cables[(namespace, name)] = index - FIRST_PORT
+                numbers.last = max(numbers.last, index - FIRST_PORT)
+    return numbers
 
 
 def plan_hosts(hosts: Iterable[Host], numbers: Numbers | None = None) -> tuple[Operation, ...]:
@@ -130,7 +142,7 @@ def _cables(
         plugged = interface.kind in ("ethernet", "veth") and interface.segment
         if plugged and uplink == (interface.segment in BRIDGES):
             where, master, hairpin = _bridge_of(interface.segment, owners, count)
-            name, index = count.port()
+            name, index = count.cable(namespace, interface.name)
             own = count.assign(namespace, interface.name)
             yield MakeVeth(where, name, index, namespace, interface.name, own, master, hairpin)
 

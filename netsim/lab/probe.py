@@ -39,6 +39,7 @@ class Probe:
     protocol: str
     patience: float = 0.7
     sequence: str = ""
+    question: bytes = QUESTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Prober:
             if code not in (0, errno.EINPROGRESS):
                 self._fail(number, opened, code)
             elif kind == socket.SOCK_DGRAM:
-                opened.send(QUESTION)
+                opened.send(probe.question)
                 self._selector.modify(opened, selectors.EVENT_READ, (number, probe))
         except OSError as error:
             # EPERM: the packet was cut off in OUTPUT; an ICMP error, if there is one, waits on the error queue.
@@ -169,7 +170,7 @@ class Prober:
 
     def _exchange(self, number: int, probe: Probe, opened: socket.socket) -> None:
         if self._selector.get_key(opened).events & selectors.EVENT_WRITE:
-            opened.send(QUESTION)
+            opened.send(probe.question)
             self._selector.modify(opened, selectors.EVENT_READ, (number, probe))
             return
         self._finish(number, delivered(opened.recv(4096)))
@@ -206,7 +207,8 @@ def _crowds(probes: Sequence[Probe]) -> Iterator[list[tuple[int, Probe]]]:
 def delivered(data: bytes) -> Observation:
     """Return what an echo server's answer says; any other bytes are a delivery to somebody unknown."""
     try:
-        record: dict[str, Any] = json.loads(data)
+        # A DNS server's answer holds the same line inside a TXT record.
+        record: dict[str, Any] = json.loads(data[max(data.find(b"{"), 0) :])
         server, client = record["server"], record["client"]
         host = f"[{server['ip']}]" if ":" in server["ip"] else server["ip"]
         return Observation("DELIVERED", f"{host}:{server['port']}", client["ip"], record.get("pod", ""))

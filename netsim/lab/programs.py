@@ -13,8 +13,8 @@ NFACCT = ("ct_state_invalid_dropped_pkts", "localhost_nps_accepted_pkts")
 LOADERS: Mapping[str, tuple[str, ...]] = {
     "ipset.save": ("ipset", "restore", "-exist"),
     "ipvsadm.save": ("ipvsadm", "-R"),
-    "iptables.save": ("iptables-restore", "--noflush"),
-    "ip6tables.save": ("ip6tables-restore", "--noflush"),
+    "iptables.save": ("iptables-restore",),
+    "ip6tables.save": ("ip6tables-restore",),
     "ip.nft": ("nft", "-f", "-"),
     "ip6.nft": ("nft", "-f", "-"),
 }
@@ -27,8 +27,21 @@ def program_operations(hosts: Iterable[Host]) -> Iterator[Operation]:
         texts = list(_texts(host))
         if any("nfacct" in text for _, text in texts):
             yield from (MakeAccounting(namespace, name) for name in NFACCT)
+        loaded: set[str] = set()
         for name, text in texts:
-            yield LoadRules(namespace, LOADERS[name], text)
+            # The first text of a kind replaces what there was, so that the same operations also reload a changed node.
+            yield LoadRules(namespace, _command(name, first=name not in loaded), _replacing(name, text))
+            loaded.add(name)
+
+
+def _command(name: str, *, first: bool) -> tuple[str, ...]:
+    command = LOADERS[name]
+    return command if first or "tables-restore" not in command[0] else (*command, "--noflush")
+
+
+def _replacing(name: str, text: str) -> str:
+    table = {"ip.nft": "ip kube-proxy", "ip6.nft": "ip6 kube-proxy"}.get(name)
+    return f"add table {table}\ndelete table {table}\n{text}" if table else text
 
 
 def _texts(host: Host) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from netsim.errors import LabError
 from netsim.lab.ops import Serve
@@ -79,6 +79,13 @@ async def start_echo(serve: Serve, opened: socket.socket) -> object:
         await _echo(serve, reader, writer)
 
     return await asyncio.start_server(handle, sock=opened)
+
+
+def close_server(server: Any) -> None:
+    """Close what `start_echo` returned: an asyncio server, or a (transport, protocol) pair."""
+    closing = server[0] if isinstance(server, tuple) else server
+    if closing is not None:
+        closing.close()
 
 
 async def _echo(serve: Serve, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

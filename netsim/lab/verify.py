@@ -19,8 +19,10 @@ from netsim.cluster.model import Cluster
 from netsim.hosts.network import Network
 from netsim.lab import enter, holder, state
 from netsim.lab.build import vip_route
+from netsim.lab.listen import dns_addresses
+from netsim.lab.names import IDENTITY_QUERY
 from netsim.lab.ops import Operation
-from netsim.lab.probe import Observation, Probe, probe_all
+from netsim.lab.probe import QUESTION, Observation, Probe, probe_all
 from netsim.lab.questions import UNVERIFIABLE, Question
 from netsim.lab.statistics import chi_squared, enough
 from netsim.trace.answer import Outcome
@@ -30,6 +32,7 @@ from netsim.trace.tracer import Tracer
 DOUBT = 1e-6
 PATIENCE, PAUSE = 0.7, 1.0
 MAX_TRIES = 120
+DNS_PORT = 53
 Shares = dict[str, Fraction]
 Result = Literal["agree", "differ", "unverifiable"]
 
@@ -87,10 +90,27 @@ def _group(lab: state.LabState, tracer: Tracer, group: Sequence[Question], patie
         client = client_namespace(lab, tracer.cluster, question.source)
         sequence = f"{client} {question.service}" if sticky else ""
         address, port = parse_endpoint(question.target)
-        probes.extend([Probe(client, address, port, question.protocol, patience, sequence)] * wanted)
+        said = question_bytes(question.protocol, is_dns=any(is_dns_answer(tracer.cluster, words) for words in shares))
+        probes.extend([Probe(client, address, port, question.protocol, patience, sequence, said)] * wanted)
     observations = probe_all(lab, probes) if probes else ()
     for question, shares, span in zip(group, predictions, spans, strict=True):
         yield compare(question, shares, observations[span], sticky=is_sticky(tracer, question, shares))
+
+
+def is_dns_answer(cluster: Cluster, words: str) -> bool:
+    """Whether an outcome is a delivery to one of the cluster's DNS servers."""
+    kind, _, rest = words.partition(" ")
+    if kind != "DELIVERED":
+        return False
+    address, port = parse_endpoint(rest.split(" ")[0])
+    return port == DNS_PORT and address in dns_addresses(cluster)
+
+
+def question_bytes(protocol: str, *, is_dns: bool) -> bytes:
+    """Return what a probe says: a DNS server is asked in its own language who it is."""
+    if not is_dns:
+        return QUESTION
+    return len(IDENTITY_QUERY).to_bytes(2, "big") + IDENTITY_QUERY if protocol == "tcp" else IDENTITY_QUERY
 
 
 def client_namespace(lab: state.LabState, cluster: Cluster, source: str) -> str:
