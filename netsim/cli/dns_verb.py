@@ -41,7 +41,7 @@ _QUESTION = (
 _SERVER = (
     click.option("--corefile", metavar="FILE", help="Corefile; default ConfigMap kube-system/coredns, else kubeadm's."),
     click.option("--upstream", metavar="FILE", help="JSON: what the world outside the cluster answers."),
-    click.option("--coredns-ip", metavar="IP[,IP]", help="CoreDNS' addresses; default its ready pod's, else 10.244.0.2."),
+    click.option("--coredns-ip", metavar="IP[,IP]", help="CoreDNS' addresses; default its pod's, else 10.244.0.2."),
     click.option("--serial", type=click.IntRange(0, 2**32 - 1), default=0, help="Serial of the SOA; default 0."),
     click.option("--api-server", type=click.Choice(["auto", "up", "down"]), default="auto", show_default=True,
                  help="Whether CoreDNS ever reached the API server; auto: unless the input is Namespaces only."),

@@ -11,7 +11,7 @@ from netsim.errors import UsageError
 
 Operator = Literal["in", "notin", "exists", "!", "gt", "lt"]
 _SET = re.compile(r"\s*(?P<key>[^\s=!<>(),]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)\s*$")
-_PLAIN = re.compile(r"\s*(?P<key>[^\s=!<>(),]+)\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[^\s,()]*)\s*$")
+_PLAIN = re.compile(r"\s*(?P<key>[^\s=!<>(),]+)\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[^\s,()=!<>]*)\s*$")
 _BARE = re.compile(r"\s*(?P<not>!?)\s*(?P<key>[^\s=!<>(),]+)\s*$")
 
 
