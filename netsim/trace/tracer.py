@@ -22,6 +22,7 @@ from netsim.trace.limits import not_modelled
 from netsim.trace.machine import Affinities
 from netsim.trace.passage import ONE, Delivered, Lost
 from netsim.trace.passes import Detour
+from netsim.trace.later import Later, Retrace
 from netsim.trace.query import (
     USUAL_CLIENT,
     Goal,
@@ -33,8 +34,9 @@ from netsim.trace.query import (
     goals_of,
     start_of,
 )
+from netsim.trace.shared import Shared
 from netsim.trace.summary import summarize
-from netsim.trace.walk import Leaf, Scene, Walker
+from netsim.trace.walk import PLAIN, Leaf, Scene, Walker
 
 
 class Tracer:
@@ -48,7 +50,9 @@ class Tracer:
         namespace: str = "default",
         notes: Iterable[Note] = (),
         resolver: Resolver | None = None,
+        share_after: int = 16,
     ) -> None:
+        """Make a tracer; walks are shared between questions once *share_after* of them have been asked."""
         self.network = network
         self.cluster: Cluster = network.cluster
         self.walker = Walker(network)
@@ -58,6 +62,9 @@ class Tracer:
         self.namespace = namespace
         self.notes = tuple(notes)
         self._resolver = resolver
+        self._shared = Shared(self.walker, self._finish)
+        self._share_after = share_after
+        self._asked = 0
 
     def trace(self, query: TraceQuery, ages: Affinities | None = None) -> Answer:
         """Answer one query; `ages` are affinity tables that earlier connections of a sequence left.
@@ -68,13 +75,35 @@ class Tracer:
         if not resolved.goals:
             lost = Outcome(ONE, "NO_SUCH_NAME", resolved.code)
             return self._answer(query, start, None, (lost,), resolved)
-        share = Fraction(1, len(resolved.goals))
-        outcomes = [
+        plain = ages is None and not query.established and len(resolved.goals) == 1
+        shared = self._from_shared_walks(query, start, resolved.goals[0]) if plain else None
+        outcomes = shared or self._walked(query, start, via, resolved.goals, ages)
+        return self._answer(query, start, resolved.goals[0], self._picked(query, outcomes), resolved)
+
+    def _walked(
+        self, query: TraceQuery, start: Start, via: str | None, goals: tuple[Goal, ...], ages: Affinities | None
+    ) -> tuple[Outcome, ...]:
+        """Return the outcomes of a query, walked in full."""
+        share = Fraction(1, len(goals))
+        return merge(
             outcome if share == 1 else outcome._replace(probability=outcome.probability * share)
-            for goal in resolved.goals
+            for goal in goals
             for outcome in self._outcomes(query, start, via, goal, ages)
-        ]
-        return self._answer(query, start, resolved.goals[0], self._picked(query, merge(outcomes)), resolved)
+        )
+
+    def _from_shared_walks(self, query: TraceQuery, start: Start, goal: Goal) -> tuple[Outcome, ...] | None:
+        """Return the outcomes for a pod that dials a Service, None when the question has to be walked in full."""
+        if start.address is not None or start.outside or start.stranger:
+            return None
+        self._asked += 1
+        host, source = self._client(start, goal)
+        if source is None or self._asked <= self._share_after:
+            return None
+        found = self._shared.outcomes(host, self._packet(source, goal, query))
+        if found is None:
+            return None
+        later = Retrace(lambda: self._walked(query, start, None, (goal,), None), found)
+        return tuple([outcome._replace(trail=Later(later, number)) for number, outcome in enumerate(found)])
 
     def _understand(self, query: TraceQuery) -> tuple[Start, str | None, Resolved]:
         via = None if query.via is None else find_node(self.network, parse_via(query.via))
@@ -140,6 +169,9 @@ class Tracer:
                     )
                 else:
                     yield finished
+
+    def _finish(self, leaf: Leaf) -> list[Outcome]:
+        return [self._finisher.outcome(finished) for finished in self._finisher.finished(leaf, PLAIN)]
 
     def _sent(self, query: TraceQuery, start: Start, goal: Goal, scene: Scene) -> list[Leaf]:
         if start.stranger:

@@ -1,0 +1,46 @@
+"""Trails of shared outcomes: the question is walked in full when somebody looks at its hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from netsim.trace.answer import Outcome
+from netsim.trace.walk import Hop
+
+
+class Retrace:
+    """One question's full walk, made once and on demand; it must give the outcomes that were answered."""
+
+    __slots__ = ("_answered", "_walk", "_walked")
+
+    def __init__(self, walk: Callable[[], tuple[Outcome, ...]], answered: Sequence[Outcome]) -> None:
+        self._walk = walk
+        self._answered = answered
+        self._walked: tuple[Outcome, ...] | None = None
+
+    def outcome(self, number: int) -> Outcome:
+        """Return an outcome with its hosts."""
+        if self._walked is None:
+            self._walked = self._walk()
+            shared = [outcome[:-1] for outcome in self._answered]
+            if shared != [outcome[:-1] for outcome in self._walked]:
+                raise AssertionError(f"a shared walk differs from the full one: {shared}")
+        return self._walked[number]
+
+
+class Later(NamedTuple):
+    """The trail of one outcome of a Retrace."""
+
+    retrace: Retrace
+    number: int
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """Return the hosts on the way there."""
+        return self.retrace.outcome(self.number).hops
+
+    @property
+    def back(self) -> tuple[Hop, ...]:
+        """Return the hosts on the way of the answer."""
+        return self.retrace.outcome(self.number).back
