@@ -41,7 +41,7 @@ def _problems(state: Judge, manifest: Manifest) -> Iterator[Problem]:
         return
     fatal = list(as_problems(manifest, unusable(manifest.kind, manifest.data), ()))
     yield from fatal
-    places = {problem.where for problem in fatal}
+    said: set[object] = {problem.field for problem in fatal} | {problem.where for problem in fatal}
     for problem in state.problems(manifest, ()):
-        if problem.where not in places:
+        if problem.field not in said and problem.where not in said:
             yield replace(problem, severity="warning")

@@ -113,7 +113,7 @@ def test_custom_resources_are_counted_and_valid(tmp_path: Path) -> None:
 def test_a_definition_in_the_input_makes_its_kind_known(tmp_path: Path) -> None:
     file = tmp_path / "f.yaml"
     file.write_text(
-        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.snapshot.k8s.io}\n"
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: t.snapshot.k8s.io}\n"
         "spec: {group: snapshot.k8s.io, names: {kind: Thing, plural: things}, scope: Namespaced, versions: []}\n"
         "---\napiVersion: snapshot.k8s.io/v1\nkind: Thing\nmetadata: {name: a}\n"
     )
