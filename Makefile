@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: setup demo test check kernel golden bench campaign clean system
+.PHONY: setup demo test check kernel coverage bench campaign clean system
 
 setup: system $(STAMP)
 
@@ -37,9 +37,6 @@ kernel: setup
 
 coverage: setup
 	$(BIN)/python -m pytest -n 2 --cov=netsim --cov=iptables_gen --cov-report=term:skip-covered
-
-golden: $(STAMP)
-	$(BIN)/python -m pytest -m golden --update-golden
 
 bench: $(STAMP)
 	$(BIN)/python -m bench.run
