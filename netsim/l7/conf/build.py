@@ -146,7 +146,8 @@ def _server_view(frame: Frame, server: Server, stem: str) -> ServerView:
     if default:
         health = LocationView(quote(HEALTH_PATH), "the controller's health check", (Directive("return", ("200",)),))
         locations = (*locations, health)
-    return ServerView(_title(server), names, default, stem, tuple(_app_roots(server)), locations, tuple(refused))
+    steps = tuple(_app_roots(server, refused))
+    return ServerView(_title(server), names, default, stem, steps, locations, tuple(refused))
 
 
 def _title(server: Server) -> str:
@@ -172,9 +173,13 @@ def _server_name(name: str) -> str:
     return quote(rf"~^[\w-]+{re.escape(plain[1:])}$") if plain.startswith("*.") else quote(plain)
 
 
-def _app_roots(server: Server) -> Iterator[Step]:
+def _app_roots(server: Server, refused: list[str]) -> Iterator[Step]:
     if server.app_root:
-        target = quote(f"$scheme://$http_host{literal(server.app_root)}")
+        try:
+            target = quote(f"$scheme://$http_host{literal(server.app_root)}")
+        except Refused as why:
+            refused.append(comment(f"app-root {server.app_root}: {why}"))
+            return
         yield Condition('$uri = "/"', (Directive("return", ("302", target)),))
 
 

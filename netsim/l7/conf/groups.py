@@ -14,6 +14,7 @@ from netsim.l7.conf.quoting import (
     cookie_name,
     header_variable,
     identifier,
+    literal,
     portable,
     quote,
     server_address,
@@ -126,7 +127,7 @@ def _affinity_blocks(
         return [], ""
     key = quote("~" + _cookie_pattern(cookie, f"(?<affinity_key_{number}>[^;|]+)"))
     present = quote("~" + _cookie_pattern(cookie, ""))
-    value = quote(f"{cookie}=$request_id|{backend_key(upstream.name)}; Path=/; HttpOnly")
+    value = quote(f"{literal(cookie)}=$request_id|{backend_key(upstream.name)}; Path=/; HttpOnly")
     return [
         Block(f"map $http_cookie $affinity_{number}", ("default $request_id", f"{key} $affinity_key_{number}")),
         Block(f"map $http_cookie $affinity_cookie_{number}", (f"default {value}", f'{present} ""')),

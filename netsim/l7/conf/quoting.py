@@ -64,14 +64,15 @@ def with_variables(value: str, groups: int, names: dict[str, int] | None = None)
     return "".join((*parts, literal(value[end:])))
 
 
-_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?|_")
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{0,126}}")
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,100}")
 _COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
 
 def host_name(value: str) -> str:
     """Return a host name (also `*.name` and `_`); raise Refused for anything else."""
-    if not _NAME.fullmatch(value.removeprefix("*.")):
+    if len(value) > 253 or not _NAME.fullmatch(value.removeprefix("*.")):
         raise Refused("it is no host name")
     return value
 
