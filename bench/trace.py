@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import generate
+
 from iptables_gen.kubeproxy.inputs import ProxyConfig
 from netsim.cluster.build import build
 from netsim.cluster.options import BuildOptions
@@ -77,9 +78,16 @@ def questions(services: int, *, with_return: bool) -> list[TraceQuery]:
     pairs = list(itertools.product(range(CLIENTS), range(services)))
     random.Random(2).shuffle(pairs)
     return [
-        TraceQuery(f"pod/bench/client-{client}", f"svc/team-{index % 50:02d}/service-{index:05d}:80", with_return=with_return)
+        TraceQuery(
+            f"pod/bench/client-{client}", f"svc/team-{index % 50:02d}/service-{index:05d}:80", with_return=with_return
+        )
         for client, index in pairs
     ]
+
+
+def service_name(index: int) -> str:
+    """Return the generator's name of a Service, as TO."""
+    return f"svc/team-{index % 50:02d}/service-{index:05d}:80"
 
 
 def rate(tracer: Tracer, asked: list[TraceQuery]) -> float:
@@ -103,7 +111,7 @@ def main() -> None:
         started = time.process_time()
         tracer = prepared(services, 10, arguments.mode)
         loaded = time.process_time() - started
-        warm = [TraceQuery("pod/bench/client-0", f"svc/team-{i % 50:02d}/service-{i:05d}:80") for i in range(services)]
+        warm = [TraceQuery("pod/bench/client-0", service_name(i)) for i in range(services)]
         first = rate(tracer, warm)
         gc.collect()
         gc.freeze()

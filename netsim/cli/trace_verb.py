@@ -69,17 +69,20 @@ def open_tracer(params: Mapping[str, Any]) -> Tracer:
     """Load the input and return a tracer for it; notes and warnings go to stderr."""
     from netsim.cli.proxy_flags import proxy_config
     from netsim.cli.session import open_session
-    from netsim.trace.setup import make_tracer
+    from netsim.journey.lazy import given_names, names_of
+    from netsim.trace.setup import make_network
+    from netsim.trace.tracer import Tracer
 
     session = open_session(params)
     config, notes = proxy_config(params, session.cluster)
     session.note(notes)
-    return make_tracer(
-        session.cluster,
-        config,
-        dumps=read_dumps(params.get("rulesets") or (), session.cluster),
+    network = make_network(session.cluster, config, read_dumps(params.get("rulesets") or (), session.cluster))
+    return Tracer(
+        network,
+        config.mode,
         namespace=session.namespace,
-        notes=(*session.notes, *notes),
+        notes=(*session.notes, *notes, *network.cni.notes),
+        resolver=names_of(network, config.mode, given_names(params.get("resolve") or ())),
     )
 
 
@@ -138,9 +141,8 @@ def check_expectation(word: str | None) -> str | None:
     return upper
 
 
-EXPECTATIONS = (
-    "REACHABLE PARTIAL UNDETERMINED REFUSED DROPPED UNREACHABLE LOOP DELIVERED NO_ROUTE NO_SUCH_NAME"
-).split()
+VERDICTS = ("REACHABLE", "PARTIAL", "UNDETERMINED", "REFUSED", "DROPPED", "UNREACHABLE", "LOOP")
+EXPECTATIONS = (*VERDICTS, "DELIVERED", "NO_ROUTE", "NO_SUCH_NAME")
 
 
 def show(answer: Answer, params: Mapping[str, Any]) -> None:

@@ -1,9 +1,9 @@
 """What the cluster's CNI does: its bridge, hairpin mode, and whose traffic it masquerades.
 
 Without any hint in the input it is the reference bridge plugin with host routes: bridge `cni0`, hairpin on, and pod
-traffic to anything outside the cluster CIDR and multicast masqueraded by the pod's node (decided after DNAT, as observed
-on real nodes). A ConfigMap `kube-system/ip-masq-agent` replaces the excluded networks, a CNI conflist in any ConfigMap
-replaces the rest.
+traffic to anything outside the cluster CIDR and multicast masqueraded by the pod's node (decided after DNAT, as
+observed on real nodes). A ConfigMap `kube-system/ip-masq-agent` replaces the excluded networks, a CNI conflist in
+any ConfigMap replaces the rest.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def _with_plugin(settings: CniSettings, plugin: Mapping[str, Any]) -> CniSetting
     if kind in _HARMLESS:
         return settings
     if kind not in _BRIDGES:
-        note = Note("CNI_ASSUMED", f"CNI plugin {kind!r} is not modelled: assuming the reference bridge with host routes")
+        note = Note(
+            "CNI_ASSUMED", f"CNI plugin {kind!r} is not modelled: assuming the reference bridge with host routes"
+        )
         return replace(settings, notes=(*settings.notes, note))
     options = plugin.get("delegate", {}) if kind == "flannel" else plugin
     options = options if isinstance(options, dict) else {}

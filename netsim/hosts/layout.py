@@ -38,7 +38,9 @@ class NodeFacts:
 
     def primary(self, family: Family) -> Address | None:
         """Return the first address of a family on the switch: the InternalIP."""
-        return next((a for i in self.interfaces if i.segment == SWITCH for a in i.addresses if a.family == family), None)
+        return next(
+            (a for i in self.interfaces if i.segment == SWITCH for a in i.addresses if a.family == family), None
+        )
 
     def holds(self, family: Family, value: int) -> bool:
         """Whether an address lies in one of the node's pod networks."""
@@ -196,7 +198,7 @@ def _pod_defaults(facts: NodeFacts, cni: CniSettings, addresses: tuple[Address, 
 def router_host(
     nodes: Iterable[NodeFacts], gateways: Mapping[tuple[Family, int, int], int], dead: Iterable[tuple[Family, int, int]]
 ) -> Host:
-    """Return the upstream router: it reaches every node and pod network, and the outside; `dead` networks go nowhere."""
+    """Return the upstream router: it reaches every node, pod network and the outside; `dead` networks go nowhere."""
     inside = tuple(Address(family, value, prefix) for (family, _, prefix), value in gateways.items())
     interfaces = (
         LOOPBACK,

@@ -1,4 +1,4 @@
-"""Network: all hosts of a cluster and who answers for an address, made on demand (a big cluster is never built whole)."""
+"""Network: all hosts of a cluster and who answers for an address; made on demand, a big cluster is never built whole."""
 
 from __future__ import annotations
 
@@ -165,7 +165,9 @@ def _owners(cluster: Cluster, facts: Mapping[str, NodeFacts]) -> dict[str, Owner
 
     A pod of a node that has no address of the pod's family cannot be routed to there: it counts as behind the router.
     """
-    nodes = frozenset((name, ":" if f == 6 else ".") for name, node in facts.items() for f in FAMILIES if node.primary(f))
+    nodes = frozenset(
+        (name, ":" if f == 6 else ".") for name, node in facts.items() for f in FAMILIES if node.primary(f)
+    )
     found: dict[str, Owner] = {}
     for item in cluster.slices:
         if item.address_type != "FQDN":

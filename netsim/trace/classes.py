@@ -15,14 +15,14 @@ class Classes:
     `answering`: classes of addresses that only ever come as the source of an answer, once it is translated back.
     """
 
-    __slots__ = ("_exact", "_family", "_known", "_machine", "_networks", "_singles")
+    __slots__ = ("_family", "_known", "_machine", "_networks", "_singles", "exact")
 
     def __init__(self, machine: Machine, family: Family, *, answering: bool = False) -> None:
         self._machine = machine
         self._family = family
         self._known: dict[int, Hashable] = {}
         found = list(_mentions(machine, family, answering=answering))
-        self._exact = any(mentions is None for mentions in found)
+        self.exact = any(mentions is None for mentions in found)
         listed = [mentions for mentions in found if mentions is not None]
         # Tables are shared between hooks: the same frozen set comes several times.
         self._singles = tuple({id(m.singles): m.singles for m in listed if m.singles}.values())
@@ -36,7 +36,7 @@ class Classes:
         return found
 
     def _find(self, address: int) -> Hashable:
-        if self._exact or any(address in singles for singles in self._singles):
+        if self.exact or any(address in singles for singles in self._singles):
             return address
         machine, family = self._machine, self._family
         route = machine.route(family, address)

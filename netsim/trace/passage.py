@@ -61,10 +61,7 @@ End = Sent | Delivered | Lost | Refused | Unknown
 
 
 class Event(NamedTuple):
-    """One thing that happened at a hook: a base chain that was run, a routing decision, connection tracking.
-
-    `packet` is the packet before it, as far as the passage knows it (shared passages: of the first packet that took it).
-    """
+    """One thing that happened at a hook: a base chain that was run, a routing decision, connection tracking."""
 
     hook: Hook
     entry: Entry | None

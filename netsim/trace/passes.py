@@ -267,7 +267,7 @@ def _after_ipvs(run: Run, strand: Strand, detour: Detour | None) -> Iterator[Str
 
 
 def _loopback_escapes(machine: Machine, packet: Packet, route: Route) -> bool:
-    """Whether a loopback source would leave on a real interface (__mkroute_output() refuses it without route_localnet)."""
+    """Whether a loopback source would leave on a real interface (__mkroute_output() wants route_localnet for that)."""
     if route.interface == "lo":
         return False
     if packet.family == 6:

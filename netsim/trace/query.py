@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from iptables_gen.values import Family, format_ip, parse_ip
 from netsim.cluster.model import Cluster, Pod, Service, ServicePort
 from netsim.errors import UsageError
+from netsim.hosts.layout import FAMILIES
 from netsim.hosts.network import Network
 from netsim.notes import Note
 from netsim.packet.names import hint
@@ -117,7 +118,7 @@ def pod_start(pod: Pod, network: Network) -> Start:
 def node_families(network: Network, name: str) -> tuple[Family, ...]:
     """Return the families a node has an address of on the node network."""
     facts = network.facts[name]
-    return tuple(family for family in (4, 6) if facts.primary(family) is not None)  # type: ignore[arg-type]
+    return tuple(family for family in FAMILIES if facts.primary(family) is not None)
 
 
 def _outside(family: Family, value: int) -> Start:

@@ -95,13 +95,8 @@ class Shared:
             way = self._ways[key] if key in self._ways else self._walk(key, client, door, packet, fork, members[0])
             if way is None:
                 return None
-            _, disposition, code, endpoint, sees, snat, cni, reached, *rest = way
             for number in members:
-                weight, _, _, _, place = fork.branches[number]
-                found[number] = Outcome(
-                    weight, disposition, code, endpoint and (place or endpoint), sees, snat, cni,
-                    reached and (place or reached), *rest,
-                )  # fmt: skip
+                found[number] = _stand_in(way, fork.branches[number])
         return found
 
     def _class(self, machine: Machine, family: Family, *, answering: bool = False) -> Classes:
@@ -149,6 +144,9 @@ class Shared:
         return found
 
     def _make_fork(self, node: Machine, packet: Packet, paths: tuple[Path, ...]) -> Fork:
+        if self._class(node, packet.family).exact:
+            # Every address is a class of its own: nothing would be shared.
+            return Fork(paths)
         branches = [self._branch(packet, path) for path in paths]
         made = tuple([branch for branch in branches if branch is not None])
         if len({(branch.address, branch.port) for branch in made}) < len(paths):
@@ -203,7 +201,7 @@ class Shared:
         if owner is None or owner.kind != "pod":
             return family, address
         networks = self._network.facts[owner.node].pod_networks
-        home = [i for i, (f, network, prefix) in enumerate(networks) if f == family and in_net(address, network, prefix, f)]
+        home = [network for network in networks if network[0] == family and in_net(address, *network[1:], family)]
         pod = self._network.cluster.pod(*owner.pod) if owner.pod else None
         declared = None if pod is None else frozenset((port.protocol, port.port) for port in pod.ports)
         there = self._walker.machine(owner.node)
@@ -235,8 +233,22 @@ class Shared:
         return self._ways[key]
 
 
+def _stand_in(way: Outcome, branch: Branch) -> Outcome:
+    """Return the outcome of a way as it is for another endpoint of its group."""
+    place = branch.place
+    if place is None:
+        return way
+    endpoint = way.endpoint and place
+    reached = way.reached and place
+    # Positions, not names: this runs once an outcome.
+    return _outcome((branch.weight, *way[1:3], endpoint, *way[4:7], reached, *way[8:]))
+
+
+_outcome = Outcome._make
+
+
 def _may_stand_for_others(outcome: Outcome, branch: Branch) -> bool:
-    """Whether an outcome is certain once the branch is taken, and its answer met only hosts that know the connection."""
+    """Whether an outcome is certain once the branch is taken, and its answer met no host without the connection."""
     known = {hop.machine.name for hop in outcome.hops}
     strangers = [hop for hop in outcome.back if hop.machine.has_programs and hop.machine.name not in known]
     return outcome.probability == branch.weight and not outcome.assumed and not strangers

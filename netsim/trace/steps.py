@@ -6,6 +6,7 @@ Steps are made from a hop on demand: a trace keeps only which paths were taken.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from iptables_gen.effects import (
@@ -92,7 +93,7 @@ def _rule_steps(event: Event, path: Path, packet: Packet, passage: Passage, *, f
     found: list[Step] = []
     hits = [index for index, effect in enumerate(path.effects) if isinstance(effect, RuleHit)]
     bounds = [*hits, len(path.effects)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         hit = path.effects[start]
         assert isinstance(hit, RuleHit)
         after = _after(packet, path.effects[start + 1 : end], passage)

@@ -18,11 +18,11 @@ from netsim.trace.answer import Answer, Asked, Outcome, Place, judge, merge
 from netsim.trace.facts import Facts, Meaning
 from netsim.trace.finish import Finisher
 from netsim.trace.hints import hints_for
+from netsim.trace.later import Later, Retrace
 from netsim.trace.limits import not_modelled
 from netsim.trace.machine import Affinities
 from netsim.trace.passage import ONE, Delivered, Lost
 from netsim.trace.passes import Detour
-from netsim.trace.later import Later, Retrace
 from netsim.trace.query import (
     USUAL_CLIENT,
     Goal,
@@ -175,7 +175,8 @@ class Tracer:
 
     def _sent(self, query: TraceQuery, start: Start, goal: Goal, scene: Scene) -> list[Leaf]:
         if start.stranger:
-            assert start.address is not None and scene.detour is not None
+            assert start.address is not None
+            assert scene.detour is not None
             packet = self._packet(start.address[1], goal, query)
             return self.walker.enter(start.host, scene.detour.interface, packet, scene)
         host, source = self._client(start, goal)
@@ -284,4 +285,3 @@ def _names(outcome: Outcome) -> tuple[str, ...]:
     bare: Family = place.family
     names = (place.text, format_ip(bare, place.address), place.pod or "")
     return tuple(name for name in names if name)
-

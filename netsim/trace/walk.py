@@ -131,7 +131,7 @@ class Walker:
         yield from self._continue(target, port, packet, passages, hops, weight, scene)
 
     def passages(self, machine: Machine, packet: Packet, arrival: Arrival, scene: Scene) -> list[Passage]:
-        """Return how a packet goes through a host; the router hands what comes from outside to the pinned entry node."""
+        """Return how a packet goes through a host; the router hands what comes from outside to the entry node."""
         if scene.entry and machine.name == ROUTER and arrival.interface == OUTER_PORT:
             address = self.network.facts[scene.entry].primary(packet.family)
             if address is None:

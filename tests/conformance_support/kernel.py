@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.conformance_support.flows import ROOT
 from netsim.trace.answer import Answer, Outcome
 from netsim.trace.query import TraceQuery
 from netsim.trace.sequence import Sequence
 from netsim.trace.tracer import Tracer
+from tests.conformance_support.flows import ROOT
 
 SILENT = {"DROPPED", "NO_ROUTE"}
 

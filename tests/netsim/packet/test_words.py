@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,8 +61,8 @@ def test_from(text: str, want: object) -> None:
         pytest.param("10.96.0.10/icmp", ip("10.96.0.10"), "icmp", id="a-protocol-without-ports"),
         pytest.param("api.shop:80", HostRef("api.shop", 80), None, id="host"),
         pytest.param("api:80/udp", HostRef("api", 80), "udp", id="host-with-suffix"),
-        pytest.param("https://shop.example.com/x?y=1", UrlRef("https://shop.example.com/x?y=1", "https", "shop.example.com", 443), None, id="url"),
-        pytest.param("http://[fd00::1]:8080/", UrlRef("http://[fd00::1]:8080/", "http", "fd00::1", 8080), None, id="url-v6"),
+        pytest.param("https://a.b/x?y=1", UrlRef("https://a.b/x?y=1", "https", "a.b", 443), None, id="url"),
+        pytest.param("http://[fd00::1]:81/", UrlRef("http://[fd00::1]:81/", "http", "fd00::1", 81), None, id="url-v6"),
     ],
 )  # fmt: skip
 def test_to(text: str, want: object, protocol: str | None) -> None:
@@ -128,7 +130,5 @@ def test_protocols_that_contradict_each_other_are_refused() -> None:
 @given(st.text(max_size=40))
 def test_no_word_is_a_crash(text: str) -> None:
     for parse in (lambda: parse_from(text, "d"), lambda: parse_to(text, "d"), lambda: parse_via(text)):
-        try:
+        with suppress(UsageError):
             parse()
-        except UsageError as error:
-            assert str(error)

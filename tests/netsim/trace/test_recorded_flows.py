@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.conformance_support.flows import flags_of, flow_cases, flow_differences, read_flows
 
 from netsim.cli.main import run
+from tests.conformance_support.flows import flags_of, flow_cases, flow_differences, read_flows
 
 CASES = [(mode, case) for mode in ("iptables", "nftables") for case in flow_cases(mode)]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conformance_support.kernel import kernel_cases, read_rows, row_differences, sequence_differences
-from tests.conformance_support.model import flags_for, manifests_of, tracer_for
 
 from netsim.report.trace_json import answer_json
 from netsim.trace.query import TraceQuery
+from tests.conformance_support.kernel import kernel_cases, read_rows, row_differences, sequence_differences
+from tests.conformance_support.model import flags_for, manifests_of, tracer_for
 
 CASES = [(mode, case) for mode in ("iptables", "nftables", "ipvs") for case in kernel_cases(mode)]
 IDS = [f"{mode}-{case.name}" for mode, case in CASES]
