@@ -55,6 +55,7 @@ _LOOKUP = (
     click.option("--resolv-conf", metavar="FILE", help="The process's resolv.conf; default the pod's."),
     click.option("--hosts", metavar="FILE", help="Its /etc/hosts; default the pod's."),
     click.option("--nsswitch", metavar="FILE", help="Its nsswitch.conf; default files, then dns."),
+    click.option("--localdomain", default="", metavar="NAMES", help="Its environment's LOCALDOMAIN (glibc)."),
     click.option("--node-resolv-conf", metavar="FILE", help="The nodes' own resolv.conf."),
 )
 _MODES = (
@@ -358,7 +359,7 @@ def _look_up(run: Run, query: Mapping[str, Any]) -> Resolution:
         libc=_chosen(query, "libc", LIBCS, params["libc"]),  # type: ignore[arg-type]
         api=api,
         nsswitch=str(nsswitch),
-        localdomain=_word(query, "localdomain", ""),
+        localdomain=_word(query, "localdomain", params["localdomain"]),
     )
 
 
