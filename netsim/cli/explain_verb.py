@@ -1,0 +1,115 @@
+"""`netsim explain NAME|RULE`: a chain, set or rule back to Service, field and manifest line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from iptables_gen.values import Family
+from netsim.cli.options import input_options, output_option
+from netsim.cli.proxy_flags import proxy_options
+
+if TYPE_CHECKING:
+    from netsim.hosts.network import NodePrograms
+    from netsim.report.explain import Explanation
+
+FAMILIES: tuple[Family, ...] = (4, 6)
+
+
+@click.command("explain", short_help="Name the Service, field and manifest line behind a chain, set or rule.")
+@click.argument("name", metavar="NAME|RULE")
+@click.option("--node", default="", metavar="NODE", help="The node to look at; without it the first one that has it.")
+@click.option("--ruleset", "rulesets", multiple=True, metavar="NODE=DUMP", help="iptables-save of a real node.")
+@output_option("text", "json")
+@input_options
+@proxy_options
+def command(name: str, node: str, rulesets: tuple[str, ...], output: str, **params: Any) -> int:
+    """Print the rules of NAME (a chain, an nft set or map, an ipset, an IPVS server) and of those that refer to it.
+
+    Each comes with the object, field and file:line that it was made for. A rule's own text will do, as a dump or
+    `netsim compile` spells it; write -- before one that starts with a dash (its -A may be left out).
+    """
+    from netsim.cli.proxy_flags import proxy_config
+    from netsim.cli.session import open_session
+    from netsim.cli.trace_verb import read_dumps
+    from netsim.hosts.cni import cni_settings
+    from netsim.hosts.programs import RuleSource
+    from netsim.report.explain import explain_json, explain_text
+
+    session = open_session(params)
+    config, notes = proxy_config(params, session.cluster)
+    session.note(notes)
+    dumps = read_dumps(rulesets, session.cluster)
+    cni = cni_settings(session.cluster, config.cluster_cidrs)
+    source = RuleSource(session.cluster, config, cni, dumps)
+    wanted = " ".join(name.split())
+    chosen, found = look_up(source, _nodes(node, [item.name for item in session.cluster.nodes], list(dumps)), wanted)
+    if output == "json":
+        document = explain_json(wanted, chosen, config.mode, found, (*session.notes, *notes, *cni.notes))
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        click.echo(explain_text(wanted, chosen, config.mode, found), nl=False)
+    return 0
+
+
+def _nodes(given: str, known: Sequence[str], dumped: Sequence[str]) -> list[str]:
+    """Return the nodes to look at, in order: those with a dump first; raise UsageError for a node that is none."""
+    from netsim.errors import UsageError
+    from netsim.packet.names import hint
+
+    name = given.removeprefix("node/")
+    if name and name not in known:
+        raise UsageError(f"--node {name}: no such node{hint(name, known)}; there are {', '.join(known)}")
+    return [name] if name else list(dict.fromkeys((*dumped, *known)))
+
+
+def look_up(source: Any, nodes: Sequence[str], name: str) -> tuple[str, list[Explanation]]:
+    """Return (node, explanations) of the first node that has the name; raise UsageError when none has."""
+    from iptables_gen.errors import CompileError
+    from netsim.errors import UsageError
+    from netsim.report.explain import explanations
+
+    spelt = {family: spellings(name, family) for family in FAMILIES}
+    programs: NodePrograms | None = None
+    for node in nodes:
+        try:
+            programs = source(node)
+            found = list(explanations(programs.dataplanes, name, spelt))
+        except CompileError as error:
+            raise UsageError(f"node/{node}: {error}") from error
+        if found:
+            return node, found
+    raise UsageError(_unknown(name, nodes, programs))
+
+
+def _unknown(name: str, nodes: Sequence[str], programs: NodePrograms | None) -> str:
+    from netsim.packet.names import hint
+    from netsim.report.explain import names
+
+    where = f"on node/{nodes[0]}" if len(nodes) == 1 else f"on any of {len(nodes)} nodes"
+    if " " in name:
+        return f"explain {name!r}: no such rule {where}"
+    near = hint(name, names(programs.dataplanes)) if programs else ""
+    return f"explain {name!r}: no chain, set, server or rule of this name {where}{near}"
+
+
+_DECORATION = re.compile(r"^\[\d+:\d+\] |^(?:ip6?tables )?-t \w+ | # handle \d+$")
+
+
+def spellings(name: str, family: Family) -> Collection[str]:
+    """Return the ways in which a rule's text may be listed: as given, without counters or handle, in save spelling."""
+    from iptables_gen.errors import RulesetSyntaxError
+    from iptables_gen.xtables.text import parse_rule
+
+    bare = _DECORATION.sub("", name)
+    rule = f"-A {bare}" if " -" in bare and not bare.startswith("-") else bare
+    found = {name, bare, rule}
+    if rule.startswith("-A "):
+        with contextlib.suppress(RulesetSyntaxError):
+            found.add(parse_rule(rule, "nat", family).text)
+    return found

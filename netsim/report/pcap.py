@@ -1,0 +1,1 @@
+"""The packet as seen at every hop, as a capture file."""

@@ -1,0 +1,1 @@
+"""Lanes as a picture without dependencies."""
