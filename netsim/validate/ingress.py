@@ -159,12 +159,13 @@ def ingress_class(data: Object) -> Causes:
 
 
 def _controller(controller: str, at: At) -> Causes:
-    host = controller.partition("/")[0]
-    if "/" in controller and (reasons := names.dns_subdomain(host)):
-        # Where the domain is wrong the server quotes the domain alone.
-        yield from invalids(at, host, reasons)
-    else:
-        yield from invalids(at, controller, names.domain_prefixed_path(controller))
+    host, _, path = controller.partition("/")
+    if not host or not path:
+        yield invalid(at, controller, 'must be a domain-prefixed path (such as "acme.io/foo")')
+        return
+    # The server quotes the part that is wrong, not the whole.
+    yield from invalids(at, host, names.dns_subdomain(host))
+    yield from invalids(at, path, names.http_path(path))
 
 
 def _parameters(found: Object, at: At) -> Causes:

@@ -184,11 +184,6 @@ def header_name(value: str) -> list[str]:
     return [] if re.fullmatch(_HEADER, value) else [_HEADER_TEXT]
 
 
-def domain_prefixed_path(value: str) -> list[str]:
-    """`acme.io/foo`, as an IngressClass names its controller."""
-    host, slash, path = value.partition("/")
-    if not slash or not host:
-        return ['must be a domain-prefixed path (such as "acme.io/foo")']
-    if not path:
-        return ['must be a domain-prefixed path (such as "acme.io/foo")']
-    return [] if re.fullmatch(_PATH, path) else [_PATH_TEXT]
+def http_path(value: str) -> list[str]:
+    """What stands behind the slash of `acme.io/foo`, as an IngressClass names its controller."""
+    return [] if re.fullmatch(_PATH, value) else [_PATH_TEXT]

@@ -11,6 +11,7 @@ from netsim.validate.containers import containers, init_containers, only_for_pod
 from netsim.validate.fields import Object, flag, has, items, number, obj, strings, text, texts
 from netsim.validate.labels import check_annotations, labels
 from netsim.validate.meta import metadata
+from netsim.validate.security import security
 from netsim.validate.volumes import volumes
 from netsim.validate.warnings import pod_name_warning, port_warnings
 
@@ -26,8 +27,20 @@ def pod(data: Object) -> Causes:
     yield from metadata(data, namespaced=True, rule=names.dns_subdomain)
     yield from pod_spec(spec, SPEC, is_pod=True)
     yield from only_for_pods(spec, SPEC)
+    yield from _only_at_creation(data)
     yield from pod_name_warning(data)
     yield from port_warnings(spec, SPEC)
+
+
+def _only_at_creation(data: Object) -> Causes:
+    """Check what a pod may only get later; one that an API server has stored may have got it."""
+    spec = obj(data, "spec")
+    if text(obj(data, "metadata"), "uid"):
+        return
+    if items(spec, "ephemeralContainers"):
+        yield forbidden(SPEC.child("ephemeralContainers"), "cannot be set on create")
+    if items(spec, "schedulingGates") and text(spec, "nodeName"):
+        yield forbidden(SPEC.child("nodeName"), "cannot be set until all schedulingGates have been cleared")
 
 
 def template(found: Object, at: At) -> Causes:
@@ -71,6 +84,7 @@ def pod_spec(spec: Object, at: At, *, is_pod: bool) -> Causes:
     yield from labels(strings(spec, "nodeSelector"), at.child("nodeSelector"))
     yield from affinity(obj(spec, "affinity"), at.child("affinity"))
     yield from _dns(spec, at.child("dnsConfig"))
+    yield from security(spec, at)
     yield from _gates(spec, at)
     yield from spread_constraints(spec, at.child("topologySpreadConstraints"))
     yield from _names(spec, at)

@@ -12,6 +12,7 @@ from netsim.validate.fields import Object
 Check = Callable[[Object], Causes]
 
 
+@cache
 def resource(api_version: str, kind: str) -> str:
     """Return the resource's name as in `services "web" already exists`: plural, with the group."""
     lower = kind.lower()

@@ -229,9 +229,10 @@ def _load_balancer(spec: Object) -> Causes:
         yield forbidden(place, "may only be used when `type` is 'LoadBalancer'")
     if has(spec, "loadBalancerClass"):
         name, place = text(spec, "loadBalancerClass"), SPEC.child("loadBalancerClass")
-        if not is_load_balancer:
+        if is_load_balancer:
+            yield from invalids(place, name, names.qualified_name(name))
+        else:
             yield forbidden(place, "may only be used when `type` is 'LoadBalancer'")
-        yield from invalids(place, name, names.qualified_name(name))
 
 
 def _external_policy(spec: Object) -> Causes:
