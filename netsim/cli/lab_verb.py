@@ -112,3 +112,29 @@ def verify_command(name: str, **params: Any) -> int:
     from netsim.cli.lab_run import verify_lab
 
     return verify_lab(name, params)
+
+
+@command.command(name="graph")
+@NAME
+@output_option("text", "dot", "svg")
+@input_options
+@proxy_options
+def graph_command(name: str, **params: Any) -> None:
+    """Draw a lab: nodes, bridges, pods, router, outside. With -f the lab that manifests would make."""
+    from netsim.cli.lab_look import graph
+
+    graph(name, params)
+
+
+@command.command(name="capture")
+@NAME
+@click.argument("target")
+@click.option("-w", "--write", default="", metavar="FILE.pcap", help="Write a pcap file (- is standard output).")
+@click.option("--count", type=click.IntRange(min=0), default=0, metavar="N", help="End after N packets.")
+@click.option("--seconds", type=click.FloatRange(min=0), default=0.0, metavar="S", help="End after S seconds.")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of pod/NAME.")
+def capture_command(name: str, target: str, **params: Any) -> None:
+    """Show or record the packets of a pod, a node or the client outside, on all of its interfaces."""
+    from netsim.cli.lab_look import capture
+
+    capture(name, target, params)
