@@ -36,8 +36,8 @@ def command(name: str, node: str, rulesets: tuple[str, ...], output: str, **para
     """
     from netsim.cli.proxy_flags import proxy_config
     from netsim.cli.session import open_session
-    from netsim.cli.trace_verb import read_dumps
     from netsim.hosts.cni import cni_settings
+    from netsim.hosts.dumps import read_dumps
     from netsim.hosts.programs import RuleSource
     from netsim.report.explain import explain_json, explain_text
 

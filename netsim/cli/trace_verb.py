@@ -12,7 +12,6 @@ from netsim.cli.options import input_options, output_option, queries_option
 from netsim.cli.proxy_flags import proxy_options
 
 if TYPE_CHECKING:
-    from iptables_gen.dataplane import Dataplane
     from netsim.trace.answer import Answer
     from netsim.trace.query import TraceQuery
     from netsim.trace.tracer import Tracer
@@ -69,6 +68,7 @@ def open_tracer(params: Mapping[str, Any]) -> Tracer:
     """Load the input and return a tracer for it; notes and warnings go to stderr."""
     from netsim.cli.proxy_flags import proxy_config
     from netsim.cli.session import open_session
+    from netsim.hosts.dumps import read_dumps
     from netsim.journey.lazy import given_names, names_of
     from netsim.trace.setup import make_network
     from netsim.trace.tracer import Tracer
@@ -84,17 +84,6 @@ def open_tracer(params: Mapping[str, Any]) -> Tracer:
         notes=(*session.notes, *notes, *network.cni.notes),
         resolver=names_of(network, config.mode, given_names(params.get("resolve") or ())),
     )
-
-
-def read_dumps(words: tuple[str, ...], cluster: Any) -> dict[str, tuple[Dataplane, ...]]:
-    """Return the rule programs of --ruleset NODE=DUMP; raise UsageError for what is none."""
-    from netsim.hosts.dumps import read_dump
-
-    found: dict[str, tuple[Dataplane, ...]] = {}
-    for word in words:
-        node, programs = read_dump(word, cluster)
-        found[node] = (*found.get(node, ()), *programs)
-    return found
 
 
 def answer_one(tracer: Tracer, params: Mapping[str, Any]) -> int:
@@ -147,7 +136,7 @@ EXPECTATIONS = (*VERDICTS, "DELIVERED", "NO_ROUTE", "NO_SUCH_NAME")
 
 def show(answer: Answer, params: Mapping[str, Any]) -> None:
     """Print an answer in the form of -o."""
-    from netsim.report.trace_json import answer_json, as_yaml
+    from netsim.report.trace_json import answer_json, as_yaml, pretty
 
     form = params["output"]
     detail, back = params["detail"], params["with_return"]
@@ -157,14 +146,31 @@ def show(answer: Answer, params: Mapping[str, Any]) -> None:
         return
     from netsim.report.trace_text import answer_text
 
-    click.echo(answer_text(answer, detail=detail, back=back, color=wants_color(params)), nl=False)
+    text = answer_text(answer, detail=detail, back=back, color=wants_color(params), replay=replay_command(params))
+    click.echo(text, nl=False)
 
 
-def pretty(document: Any) -> str:
-    """Return JSON with indent 2."""
-    import orjson
+def replay_command(params: Mapping[str, Any]) -> str:
+    """Return the commands that send the same packet in a lab with the kernel; "" when the input came from stdin."""
+    import json
+    import shlex
 
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+    from netsim.cli.proxy_flags import given_flags
+
+    files = params["filenames"]
+    if "-" in files or params["rulesets"]:
+        return ""
+    query = {"from": params["source"], "to": params["target"], "via": params["via"], "protocol": params["protocol"]}
+    line = json.dumps({key: value for key, value in query.items() if value is not None})
+    flags = [f"--{name}={_flag_text(value)}" for name, value in given_flags(params).items()]
+    up = ["netsim", "lab", "up", "demo", *(word for path in files for word in ("-f", path)), *flags]
+    return f"{shlex.join(up)} && echo {shlex.quote(line)} | netsim lab verify demo --queries -"
+
+
+def _flag_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def wants_color(params: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Network: all hosts of a cluster and who answers for an address; made on demand, a big cluster is never built whole."""
+"""Network: all hosts of a cluster and who answers for an address; made on demand, never all of a big cluster."""
 
 from __future__ import annotations
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from iptables_gen.dataplane import Dataplane, HookEntry
 from iptables_gen.effects import RuleRef
 from iptables_gen.kubeproxy.inputs import ProxyConfig
 from iptables_gen.values import BITS, Family, in_net, parse_ip, parse_net
+from iptables_gen.xtables.ir import Ruleset
 from netsim.cluster.model import Cluster
 from netsim.hosts.cni import CniSettings, masquerade_text
+from netsim.hosts.dumps import dump_program, has_proxy_rules
 from netsim.hosts.layout import FAMILIES
 from netsim.hosts.model import Address, LabelledDataplane
 from netsim.hosts.network import NodePrograms
@@ -55,25 +58,27 @@ class LazyDataplane:
 
 @dataclass(frozen=True, slots=True)
 class RuleSource:
-    """Makes the programs of any node. `dumps`: rule programs of real nodes that stand in place of compiled ones."""
+    """Makes the programs of any node. `dumps`: rulesets of real nodes, in place of or beside the compiled ones."""
 
     cluster: Cluster
     config: ProxyConfig
     cni: CniSettings
-    dumps: Mapping[str, tuple[Dataplane, ...]]
+    dumps: Mapping[str, Mapping[Family, Ruleset]]
 
     def __call__(self, node: str) -> NodePrograms:
         """Return what is loaded on a node."""
         return NodePrograms(tuple(self._programs(node)), self._sysctls(), self._bound(node))
 
     def _programs(self, node: str) -> Iterator[LabelledDataplane]:
-        dumped = {program.family: program for program in self.dumps.get(node, ())}
         for family in FAMILIES:
-            if family in dumped:
-                yield LabelledDataplane("dump", dumped[family])
-            else:
-                yield LabelledDataplane("kube-proxy", LazyDataplane(family, self._compiler(node, family)))
+            dump = self.dumps.get(node, {}).get(family)
+            compiled = self._compiler(node, family)
+            if dump is None or not has_proxy_rules(dump):
+                yield LabelledDataplane("kube-proxy", LazyDataplane(family, compiled))
+            if dump is None:
                 yield from self._cni(node, family)
+            else:
+                yield LabelledDataplane("dump", LazyDataplane(family, partial(dump_program, dump, compiled)))
 
     def _compiler(self, node: str, family: Family) -> Callable[[], Dataplane]:
         def compile_now() -> Dataplane:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from iptables_gen.values import format_ip
 from netsim.packet.packet import Packet
-from netsim.trace.answer import Answer, Outcome, Place
+from netsim.trace.answer import Answer, Lookup, Outcome, Place
 from netsim.trace.passage import Sent
 from netsim.trace.steps import Step, steps_of
 from netsim.trace.walk import Hop
@@ -15,7 +15,9 @@ from netsim.trace.walk import Hop
 Detail = Literal["minimal", "summary", "full"]
 
 
-def answer_json(answer: Answer, *, identity: object = None, detail: Detail = "summary", back: bool = False) -> dict[str, Any]:
+def answer_json(
+    answer: Answer, *, identity: object = None, detail: Detail = "summary", back: bool = False
+) -> dict[str, Any]:
     """Return the answer; `back` adds returnHops, `minimal` leaves all hops out, `full` adds the kernel's decisions."""
     asked = answer.asked
     return {
@@ -32,9 +34,32 @@ def answer_json(answer: Answer, *, identity: object = None, detail: Detail = "su
         "code": answer.code,
         "summary": answer.summary,
         "qualified": answer.qualified,
+        **({"resolution": lookup_json(answer.lookup)} if answer.lookup else {}),
         "outcomes": [outcome_json(outcome, detail=detail, back=back) for outcome in answer.outcomes],
         "notes": [{"code": note.code, "text": note.text} for note in answer.notes],
         "hints": [{"code": hint.code, "text": hint.text} for hint in answer.hints],
+    }
+
+
+def lookup_json(lookup: Lookup) -> dict[str, Any]:
+    """Return how a name was resolved; `paths` says of each nameserver what became of the questions sent to it."""
+    return {
+        "name": lookup.name,
+        "code": lookup.code,
+        "addresses": list(lookup.addresses),
+        "queries": [
+            {"q": item.name, "type": item.type, "to": item.server, "rcode": item.rcode, "answers": item.answers}
+            for item in lookup.questions
+        ],
+        "paths": [
+            {
+                "to": server,
+                "verdict": path.verdict,
+                "code": path.code,
+                "outcomes": [outcome_json(outcome, detail="minimal", back=False) for outcome in path.outcomes],
+            }
+            for server, path in lookup.paths
+        ],
     }
 
 
@@ -123,6 +148,13 @@ def header_json(packet: Packet) -> dict[str, Any]:
         "dst": format_ip(packet.family, packet.dst),
         "dport": packet.dport,
     }
+
+
+def pretty(document: Any) -> str:
+    """Return JSON with indent 2."""
+    import orjson
+
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
 def as_yaml(document: Any) -> str:

@@ -12,7 +12,7 @@ from iptables_gen.values import format_ip
 from netsim.errors import printable
 from netsim.packet.packet import Packet
 from netsim.report.style import paint
-from netsim.trace.answer import Answer, Outcome
+from netsim.trace.answer import Answer, Lookup, Outcome
 from netsim.trace.passage import Sent
 from netsim.trace.steps import Step, steps_of
 from netsim.trace.summary import reason
@@ -22,6 +22,8 @@ Detail = Literal["minimal", "summary", "full"]
 MOST_LINES = 25
 MOST_BRANCHES = 6
 MOST_STEPS = 9
+MARKING = "KUBE-MARK-MASQ"
+UNEXPLAINED = "  [no manifest explains this rule]"
 
 
 def answer_text(answer: Answer, *, detail: Detail, back: bool, color: bool, replay: str = "") -> str:
@@ -64,23 +66,37 @@ def _heading(answer: Answer) -> Iterator[str]:
     yield f"{client} -> {target}{via}, kube-proxy mode {asked.mode}"
 
 
+def lookup_lines(lookup: Lookup) -> Iterator[str]:
+    """Yield what was asked of DNS, and where the questions went."""
+    found = ", ".join(lookup.addresses) or lookup.code
+    wasted = sum(1 for question in lookup.questions if not question.answers)
+    asked = f"{len(lookup.questions)} questions, {wasted} in vain" if lookup.questions else "no question"
+    yield f"DNS {lookup.name} -> {found} ({asked})"
+    for server, path in lookup.paths:
+        places = ", ".join(f"{o.probability} {_whose(o)}" for o in path.outcomes[:4])
+        yield f"  questions to {server}:53/udp: {path.verdict} {places}"
+
+
+def _whose(outcome: Outcome) -> str:
+    place = outcome.endpoint
+    return f"{outcome.disposition} {outcome.code}" if place is None else place.pod or place.text
+
+
 def _summary(answer: Answer, *, back: bool, replay: str) -> Iterator[str]:
     yield from _heading(answer)
-    ways = [list(_way(outcome.hops)) for outcome in answer.outcomes]
-    shared = _common(ways)
+    if answer.lookup is not None:
+        yield from lookup_lines(answer.lookup)
+    outcomes = answer.outcomes
+    ways = [list(_way(outcome.hops)) for outcome in outcomes]
+    shared = len(ways[0]) if len(outcomes) == 1 else _common(ways)
     yield from _clipped(ways[0][:shared], MOST_STEPS)
-    alone = len(answer.outcomes) == 1
-    if alone:
-        yield from _clipped(ways[0][shared:], MOST_STEPS)
-    else:
-        yield f"  one of {len(answer.outcomes)}:"
-    for outcome, way in list(zip(answer.outcomes, ways, strict=True))[:MOST_BRANCHES]:
-        yield _branch(outcome, () if alone else way[shared:], answer)
-    if len(answer.outcomes) > MOST_BRANCHES:
-        rest = answer.outcomes[MOST_BRANCHES:]
+    for outcome, way in list(zip(outcomes, ways, strict=True))[:MOST_BRANCHES]:
+        yield _branch(outcome, way[shared:], answer)
+    if len(outcomes) > MOST_BRANCHES:
+        rest = outcomes[MOST_BRANCHES:]
         yield f"  … and {len(rest)} more, {sum(o.probability for o in rest)} together"
-    yield from _seen_by(answer.outcomes)
-    yield from _answers(answer.outcomes, back=back)
+    yield from _seen_by(outcomes)
+    yield from _answers(outcomes, back=back)
     yield from _why_not(answer)
     yield from (f"hint {hint.code}: {hint.text}" for hint in answer.hints)
     if replay:
@@ -106,13 +122,15 @@ def _way(hops: Sequence[Hop]) -> Iterator[str]:
 
 
 def hop_line(number: int, hop: Hop) -> str:
-    """Return `N NETNS in -> out` of one host."""
+    """Return `N NETNS, in INTERFACE` of one host."""
     host = hop.machine.host
     name = f"pod {'/'.join(host.pod)} on {host.node}" if host.kind == "pod" and host.pod else host.name
+    return f"{number} {name}" + (f", in {hop.port}" if hop.port else "")
+
+
+def _out(hop: Hop) -> str:
     end = hop.passage.end
-    arrow = f" {hop.port} ->" if hop.port else ""
-    out = f" {end.interface}" if isinstance(end, Sent) else ""
-    return f"{number} {name}:{arrow}{out}".rstrip(":")
+    return f", out {end.interface}" if isinstance(end, Sent) else ""
 
 
 def telling(step: Step) -> bool:
@@ -138,7 +156,7 @@ def _origin(step: Step) -> str:
     origin = step.origin
     if origin is not None and origin.kind:
         return f"  [{origin}]"
-    return "  [no manifest explains this rule]" if step.program == "dump" and origin is None and step.rule else ""
+    return UNEXPLAINED if step.program == "dump" and origin is None and step.rule else ""
 
 
 def difference(before: Packet, after: Packet) -> str:
@@ -157,10 +175,20 @@ def _branch(outcome: Outcome, own: Iterable[str], answer: Answer) -> str:
     if place is not None:
         owner = " on ".join(part for part in (place.pod, place.node) if part)
         where = f" {place.text}" + (f" ({owner})" if owner else "")
-    forks = [line.strip() for line in own if "DNAT" in line or "dnat" in line]
-    rule = f"  by {forks[0].split(':')[0].split()[-1]}" if forks else ""
+    translated = next((line.strip() for line in own if "DNAT" in line or "IPVS" in line), "")
+    by = f"  by {_chain(translated)}{_bracketed(translated)}" if translated else ""
     failed = "" if outcome.disposition == "DELIVERED" else f" {outcome.code}: {reason(outcome, answer.asked)}"
-    return f"  {outcome.probability!s:>5} {outcome.disposition}{where}{rule}{failed}"
+    return f"  {outcome.probability!s:>5} {outcome.disposition}{where}{by}{failed}"
+
+
+def _chain(line: str) -> str:
+    """Return the chain of a step's line, `HOOK table CHAIN: …`."""
+    return line.split(": ")[0].split()[-1]
+
+
+def _bracketed(line: str) -> str:
+    start = line.find("  [")
+    return "" if start < 0 else line[start:]
 
 
 def _seen_by(outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -176,33 +204,43 @@ def _seen_by(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 def source_reason(outcome: Outcome) -> str:
     """Return why the server sees the source it sees."""
-    marked, translated = None, None
+    marked, translated = "", None
     for hop in outcome.hops:
+        asked = ""
         for step in steps_of(hop):
+            if step.verdict.endswith(MARKING):
+                asked = step.chain
             if step.before.mark != step.after.mark and step.after.mark:
-                marked = step
+                marked = asked or step.chain
             if step.before.ct_snat != step.after.ct_snat:
                 translated = step, hop
     if translated is None:
-        if marked is not None:
-            return f"the client's own; marked by {marked.chain}, but delivery on the node skips POSTROUTING"
+        if marked:
+            return f"the client's own; {marked} marks it, but what is delivered on the node skips POSTROUTING"
         return "the client's own, no rule translates it"
     step, hop = translated
-    if step.chain.startswith("CNI-") or outcome.cni_snat:
+    if hop.passage.nat.snat_by == "cni":
         return f"the CNI of {hop.machine.name} masquerades what leaves the cluster"
-    return f"{step.chain} masquerades on {hop.machine.name}" + (f", marked by {marked.chain}" if marked else "")
+    return f"{step.chain} masquerades on {hop.machine.name}" + (f", marked by {marked}" if marked else "")
 
 
 def _answers(outcomes: Sequence[Outcome], *, back: bool) -> Iterator[str]:
-    """Say how the answers come back."""
-    found: dict[str, None] = {}
+    """Say how the answers come back, those that take the same way together."""
+    found: dict[str, int] = {}
     for outcome in outcomes:
-        if outcome.back and (back or outcome.code == "ASYMMETRIC_RETURN"):
-            names = " -> ".join(hop.machine.name for hop in outcome.back)
-            undone = [hop.machine.name for hop in outcome.back if hop.packet.header != hop.out.header]
-            what = "lost" if outcome.code == "ASYMMETRIC_RETURN" else "comes back"
-            found[f"answer {what}: {names}" + (f", translated back on {', '.join(undone)}" if undone else "")] = None
-    yield from list(found)[:3]
+        lost = outcome.code == "ASYMMETRIC_RETURN"
+        if outcome.back and (back or lost):
+            line = f"answer {'is lost' if lost else 'comes back'}: {_way_back(outcome.back)}"
+            found[line] = found.get(line, 0) + 1
+    for line, count in list(found.items())[:3]:
+        yield line if len(outcomes) == 1 else f"{line} ({count} of {len(outcomes)})"
+
+
+def _way_back(hops: Sequence[Hop]) -> str:
+    first = "server" if hops[0].machine.host.kind in ("pod", "outside") else hops[0].machine.name
+    names = [first, *(hop.machine.name for hop in hops[1:])]
+    undone = [hop.machine.name for hop in hops if hop.packet.header != hop.out.header]
+    return " -> ".join(names) + (f", translated back on {', '.join(undone)}" if undone else "")
 
 
 def _why_not(answer: Answer) -> Iterator[str]:
@@ -211,7 +249,7 @@ def _why_not(answer: Answer) -> Iterator[str]:
     for outcome in answer.outcomes:
         if outcome.rule is not None:
             origin = outcome.rule.origin
-            where = f"  [{origin}]" if origin is not None and origin.kind else ""
+            where = UNEXPLAINED if origin is None else f"  [{origin}]" if origin.kind else ""
             found[f"because of {outcome.rule.table} {outcome.rule.text}{where}"] = None
     yield from list(found)[:3]
 
@@ -232,7 +270,7 @@ def _full(answer: Answer, *, back: bool) -> Iterator[str]:
 
 def _whole_way(hops: Sequence[Hop]) -> Iterator[str]:
     for number, hop in enumerate(hops, 1):
-        yield f"  {hop_line(number, hop)}"
+        yield f"  {hop_line(number, hop)}{_out(hop)}"
         for step in steps_of(hop, full=True):
             yield f"  {step_line(step)}"
             yield f"          {step.text if step.rule is None else step.rule.text}"

@@ -55,7 +55,8 @@ def code_of(facts: Facts, leaf: Leaf) -> str:
     packet = leaf.hops[-1].packet
     meaning = facts.meaning(packet.family, packet.dst, packet.dport, packet.protocol)
     if end.code == "NO_ROUTE":
-        return _unrouted(meaning, packet)
+        outside = leaf.hops[0].machine.host.kind == "outside" and leaf.hops[-1].machine.host.kind == "router"
+        return _unrouted(meaning, from_outside=outside and len(leaf.hops) == 2)
     if end.code not in RULE_CODES:
         return end.code
     if end.rule is not None and not from_proxy(end.rule):
@@ -68,9 +69,11 @@ def from_proxy(rule: RuleRef) -> bool:
     return rule.chain.startswith("KUBE-") or "kube-proxy" in rule.table or rule.origin is not None
 
 
-def _unrouted(meaning: Meaning, packet: Packet) -> str:
+def _unrouted(meaning: Meaning, *, from_outside: bool) -> str:
     if meaning.proxied:
         return "PROXIED_VIP"
+    if from_outside and meaning.kind in ("clusterIP", "unallocated"):
+        return "CLUSTER_IP_FROM_OUTSIDE"
     if meaning.port is not None:
         return "NOT_PROGRAMMED" if meaning.kind == "clusterIP" else "NO_ENDPOINTS"
     return _no_such_port(meaning) or "NO_ROUTE"

@@ -15,6 +15,7 @@ ADVICE: dict[str, str] = {
     "UNUSED_CLUSTER_IP_PORT": "{service} has no such port for this protocol: its ports are {ports}",
     "NOT_A_SERVICE_PORT": "{service} has no such port for this protocol: its ports are {ports}",
     "NODEPORT_NOT_ON_ADDRESS": "nodePorts are not served on this address: see --nodeport-addresses and the proxy mode",
+    "CLUSTER_IP_FROM_OUTSIDE": "dial a node port or load balancer address, or say with --via which node receives it",
     "ASYMMETRIC_RETURN": "the answer goes around the node that translated the request: "
     "masquerade this traffic, or enter at a node with an endpoint",
     "HAIRPIN_OFF": "a pod reaches itself through its bridge only with hairpinMode on in the CNI configuration",

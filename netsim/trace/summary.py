@@ -17,6 +17,7 @@ SENTENCES: dict[str, str] = {
     "NODEPORT_NOT_ON_ADDRESS": "nodePorts are not served on {dialled}",
     "NO_HEALTHY_NODE": "no node would receive it: every health check of {what} fails",
     "PROXIED_VIP": "the address of {what} has ipMode Proxy and no proxy answers",
+    "CLUSTER_IP_FROM_OUTSIDE": "nothing outside the cluster has a route to the ClusterIP {dialled}",
     "NOT_PROGRAMMED": "no rule of kube-proxy knows {what} on this node",
     "ASYMMETRIC_RETURN": "the answer cannot come back the way it has to",
     "HAIRPIN_OFF": "the bridge does not send a frame back to its port (hairpin mode is off)",

@@ -242,7 +242,7 @@ class Tracer:
         asked = Asked(
             query.source, query.target, query.via, protocol, self.mode, *self._named(start, goal), meaning.name
         )
-        notes = (*self.notes, *resolved.notes, *self._notes(outcomes, start, protocol))
+        notes = (*self.notes, *resolved.notes, *self._notes(outcomes, start, protocol, query.via))
         return Answer(
             asked,
             outcomes,
@@ -265,12 +265,14 @@ class Tracer:
             client = "" if source is None else format_ip(goal.family, source)
         return client, Place(goal.family, goal.address, goal.port).text
 
-    def _notes(self, outcomes: tuple[Outcome, ...], start: Start, protocol: str) -> Iterator[Note]:
+    def _notes(self, outcomes: tuple[Outcome, ...], start: Start, protocol: str, via: str | None) -> Iterator[Note]:
         for outcome in outcomes:
             yield from (Note(item.code, item.text, True) for item in outcome.assumed)
             if outcome.undeclared and outcome.reached is not None:
                 reached = outcome.reached
                 yield Note("PORT_NOT_DECLARED", f"pod {reached.pod} declares no port {reached.port}/{protocol}")
+        if via is not None and not (start.outside or start.stranger or start.address is not None):
+            yield Note("VIA_IGNORED", f"{via} says where packets from outside arrive; this one starts inside")
         yield from not_modelled(self.cluster, outcomes, start.pod)
 
 
