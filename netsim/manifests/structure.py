@@ -223,6 +223,10 @@ def _read_as_text(manifest: Manifest, finding: schema.Finding, letter: str) -> P
     for part in finding.path[:-1]:
         holder = holder[part]
     holder[finding.path[-1]] = letter
+    if finding.path == ("metadata", "name"):
+        manifest.name = letter
+    elif finding.path == ("metadata", "namespace"):
+        manifest.namespace = letter
     hint = f'kubectl refuses this; taken for the text "{letter}": put it in quotes'
     return manifest.problem(finding.path, finding.message, reason=finding.reason, hint=hint, severity="warning")
 
