@@ -192,12 +192,17 @@ def _serves(flags: Mapping[str, str], controller_class: str) -> bool:
 
 def nginx_workloads(cluster: Cluster) -> Iterable[tuple[Manifest, Mapping[str, str]]]:
     """Yield the Deployments, DaemonSets and Pods that run ingress-nginx, each with its flags."""
-    for kind in ("Deployment", "DaemonSet", "StatefulSet", "Pod"):
-        for manifest in cluster.objects.get(kind, ()):
-            for container in _containers(manifest):
-                words = [text(word) for key in ("command", "args") for word in items(container.get(key))]
-                if _is_nginx(text(container.get("image")), words):
-                    yield manifest, read_flags(word for word in words if not word.startswith("/"))
+    for manifest in _workloads(cluster):
+        for container in _containers(manifest):
+            words = [text(word) for key in ("command", "args") for word in items(container.get(key))]
+            if _is_nginx(text(container.get("image")), words):
+                yield manifest, read_flags(word for word in words if not word.startswith("/"))
+
+
+def _workloads(cluster: Cluster) -> Iterable[Manifest]:
+    for kind in ("Deployment", "DaemonSet", "StatefulSet"):
+        yield from cluster.objects.get(kind, ())
+    yield from (pod.source for pod in cluster.pods if pod.source is not None and pod.source.kind == "Pod")
 
 
 def _containers(manifest: Manifest) -> Iterable[Mapping[str, Any]]:

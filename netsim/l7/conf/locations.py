@@ -69,9 +69,10 @@ def _steps(frame: Frame, location: Location) -> Iterator[Step]:
     if settings.redirect_url:
         yield Directive("return", (str(settings.redirect_code), quote(_redirect_target(location))))
     yield from _https(frame.table, location)
-    yield from _rewrite(location)
     upstream = frame.table.upstreams[location.upstream]
-    if not upstream.endpoints and not upstream.builtin:
+    if upstream.endpoints or upstream.builtin:
+        yield from _rewrite(location)
+    else:
         yield Directive("return", ("503",))
     yield from _limits(frame, location)
     yield from (Directive("deny", (str(network),)) for network in settings.deny)

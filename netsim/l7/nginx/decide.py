@@ -94,9 +94,16 @@ def _decide(table: NginxTable, request: Request, counters: Counters | None) -> D
     if location is None:
         return Decision(404, "NO_RULE", why=f"no location of server {server.host} matches {uri}")
     decision = _in_location(table, server, location, slash, request, uri, counters)
-    status = decision.status or 0
-    if status in location.settings.custom_errors and not decision.backends and not location.settings.denied:
-        return _custom_error(table, location, request, status, matched_of(location))
+    return decision if location.settings.denied else _dressed(table, location, request, decision)
+
+
+def _dressed(table: NginxTable, location: Location, request: Request, decision: Decision) -> Decision:
+    """Whatever answers in a location: its status may be a custom error, and it carries the CORS headers."""
+    settings, status = location.settings, decision.status or 0
+    if status in settings.custom_errors and not decision.backends:
+        decision = _custom_error(table, location, request, status, matched_of(location))
+    if settings.cors and decision.code != "PREFLIGHT" and (headers := cors_headers(settings.cors, request)):
+        return replace(decision, response_headers={**decision.response_headers, **headers})
     return decision
 
 
@@ -196,7 +203,7 @@ def _www_redirect(table: NginxTable, server: Server, request: Request) -> Decisi
 def _slash_redirect(request: Request, uri: str, matched: Matched | None) -> Decision:
     """nginx's own 301 to a location that ends in `/`; query kept, host without port (port_in_redirect off)."""
     scheme = "https" if request.secure else "http"
-    arguments = "" if request.query is None else f"?{request.query}"
+    arguments = f"?{request.query}" if request.query else ""
     target = f"{scheme}://{request.host_name or DEFAULT_SERVER}{escape_uri(uri)}/{arguments}"
     return Decision(
         301, "SLASH_REDIRECT", location=target, matched=matched, why="nginx redirects to the location's trailing slash"
@@ -369,7 +376,7 @@ def _proxy(
         upstream_path=path,
         upstream_host=settings.upstream_vhost or request.host or request.host_name or DEFAULT_SERVER,
         upstream_headers=headers,
-        response_headers={**request.backend_headers, **(cors_headers(settings.cors, request) if settings.cors else {})},
+        response_headers=request.backend_headers,
         matched=matched,
         notes=notes,
         set_cookie=_set_cookie(location, upstream, request),
@@ -441,7 +448,7 @@ def _custom_error(
         request.backend_status,
         "CUSTOM_ERROR",
         backends=(errors.share,),
-        upstream_path="/",
+        upstream_path=f"/?{request.query}" if request.query else "/",
         upstream_host=request.host or DEFAULT_SERVER,
         upstream_headers=headers,
         matched=matched,
