@@ -132,9 +132,8 @@ def main() -> int:
     spread = max(few, per_second, many) / min(few, per_second, many)
     print(f"table of {INGRESSES} Ingresses on {HOSTS} hosts: {building:.2f} s CPU (limit {BUILD_SECONDS} s)")
     print(f"decisions: {per_second:,.0f}/s on {HOSTS} hosts (limit {PER_SECOND:,})")
-    print(
-        f"decisions: {few:,.0f}/s on {HOSTS // 10} hosts, {many:,.0f}/s on {HOSTS * 10}: spread {spread:.2f} (limit {FLATNESS})"
-    )
+    others = f"{few:,.0f}/s on {HOSTS // 10} hosts, {many:,.0f}/s on {HOSTS * 10}"
+    print(f"decisions: {others}: spread {spread:.2f} (limit {FLATNESS})")
     return int(building > BUILD_SECONDS or per_second < PER_SECOND or spread > FLATNESS)
 
 

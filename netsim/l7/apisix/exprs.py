@@ -33,8 +33,18 @@ def read_exprs(value: object) -> tuple[Expr, ...]:
 def _read(entry: object) -> Expr:
     found, place = mapping(entry), mapping(mapping(entry).get("subject"))
     operand = found.get("value")
-    values = [str(item) for item in items(found.get("set"))] if operand is None else [str(operand)]
-    return Expr(text(place.get("scope")), text(place.get("name")), text(found.get("op")), tuple(values))
+    values = [_word(item) for item in items(found.get("set"))] if operand is None else [_word(operand)]
+    return Expr(text(place.get("scope")), _word(place.get("name")), text(found.get("op")), tuple(values))
+
+
+def _word(value: object) -> str:
+    """Return the text of a field whose type is string in the CustomResourceDefinition.
+
+    A boolean can only be the letter y or n that YAML 1.1 misreads: the words that YAML 1.2 knows would be quoted.
+    """
+    if isinstance(value, bool):
+        return "y" if value else "n"
+    return "" if value is None else str(value)
 
 
 def subject(expr: Expr, request: Request, uri: str) -> str | None:
