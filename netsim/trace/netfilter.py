@@ -67,6 +67,8 @@ class Run(NamedTuple):
     undo: Packet | None = None
     """For a packet of a known connection: what it looks like once translations are undone or repeated."""
     next_hop: int = 0
+    snat_by: str = ""
+    """Who translated the source of the known connection."""
 
 
 def run_hook(run: Run, hook: Hook, strand: Strand, start: int = 0) -> list[Strand]:
@@ -84,19 +86,21 @@ def run_hook(run: Run, hook: Hook, strand: Strand, start: int = 0) -> list[Stran
 
 def _undone(run: Run, hook: Hook, strand: Strand) -> Strand:
     """Apply what connection tracking knows: destination before routing, source after it."""
-    known, packet = run.undo, strand.packet
+    known, packet, nat = run.undo, strand.packet, strand.nat
     if known is None or strand.ended is not None:
         return strand
     if hook in (Hook.PREROUTING, Hook.OUTPUT):
         changed = packet._replace(dst=known.dst, dport=known.dport)
+        nat = nat._replace(dst=known.dst, dport=known.dport)
     elif hook in (Hook.POSTROUTING, Hook.INPUT):
         changed = packet._replace(src=known.src, sport=known.sport)
+        nat = nat._replace(src=known.src, sport=known.sport, snat_by=run.snat_by)
     else:
         return strand
-    if changed is packet or changed.header == packet.header:
+    if changed.header == packet.header:
         return strand
     event = Event(hook, None, None, None, f"conntrack: {_difference(packet, changed)}")
-    return strand._replace(packet=changed, events=(*strand.events, event))
+    return strand._replace(packet=changed, nat=nat, events=(*strand.events, event))
 
 
 def _difference(before: Packet, after: Packet) -> str:

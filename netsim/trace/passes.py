@@ -42,6 +42,7 @@ class Arrival(NamedTuple):
     snat: bool = False
     original: tuple[int, int, int, int] | None = None
     reply: bool = False
+    snat_by: str = ""
 
     def seen(self, packet: Packet) -> Packet:
         """Return the packet with what connection tracking makes of it."""
@@ -69,7 +70,7 @@ def receive(
     """Return every way a packet that comes in on an interface takes through the host."""
     if arrival.framed and not machine.sysctl(BRIDGE_CALLS[packet.family]):
         return [Passage(ONE, Sent(arrival.interface, None, True), out_interface=arrival.interface, tracked=False)]
-    run = Run(machine, view or machine, arrival.known)
+    run = Run(machine, view or machine, arrival.known, snat_by=arrival.snat_by)
     seen = arrival.seen(packet.at(arrival.interface, ""))
     return [
         passage
@@ -213,7 +214,7 @@ def emit(
 ) -> list[Passage]:
     """Return every way a packet that a process of this host sends takes out of it (or back to it)."""
     arrival = known or Arrival("")
-    run = Run(machine, view or machine, arrival.known)
+    run = Run(machine, view or machine, arrival.known, snat_by=arrival.snat_by)
     first = _output_route(machine, packet, detour)
     if isinstance(first, Lost):
         return [Passage(ONE, first)]

@@ -186,5 +186,5 @@ def _known(established: tuple[Hop, ...], machine: Machine, packet: Packet) -> Ar
         if hop.machine is machine and hop.packet.header == header:
             nat = hop.passage.nat
             translated = (nat.dnat, nat.src is not None)
-            return Arrival("", False, False, hop.out, "ESTABLISHED", *translated, hop.packet.header)
+            return Arrival("", False, False, hop.out, "ESTABLISHED", *translated, hop.packet.header, False, nat.snat_by)
     return None
