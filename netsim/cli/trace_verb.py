@@ -12,9 +12,9 @@ from netsim.cli.options import input_options, output_option, queries_option
 from netsim.cli.proxy_flags import proxy_options
 
 if TYPE_CHECKING:
+    from netsim.cli.tracing import Tracing
     from netsim.trace.answer import Answer
     from netsim.trace.query import TraceQuery
-    from netsim.trace.tracer import Tracer
 
 QUERY_KEYS = frozenset(("from", "to", "via", "protocol", "sourcePort", "expect", "method", "headers", "ct", "pick"))
 FORMATS = ("text", "json", "yaml", "dot", "svg", "html", "kernel", "pcap")
@@ -58,35 +58,25 @@ def command(**params: Any) -> int:
     FROM is pod/NS/NAME, node/NAME, external, external/IP or an address. TO is svc/NS/NAME[:PORT], pod/NS/NAME:PORT,
     node/NAME:PORT, IP:PORT, [V6]:PORT, HOST:PORT or a URL.
     """
-    tracer = open_tracer(params)
+    tracing = open_tracing(params)
     if params["queries"]:
-        return answer_file(tracer, params)
-    return answer_one(tracer, params)
+        return answer_file(tracing, params)
+    return answer_one(tracing, params)
 
 
-def open_tracer(params: Mapping[str, Any]) -> Tracer:
-    """Load the input and return a tracer for it; notes and warnings go to stderr."""
+def open_tracing(params: Mapping[str, Any]) -> Tracing:
+    """Load the input and return what answers its queries; notes and warnings go to stderr."""
     from netsim.cli.proxy_flags import proxy_config
     from netsim.cli.session import open_session
-    from netsim.hosts.dumps import read_dumps
-    from netsim.journey.lazy import given_names, names_of
-    from netsim.trace.setup import make_network
-    from netsim.trace.tracer import Tracer
+    from netsim.cli.tracing import Tracing
 
     session = open_session(params)
     config, notes = proxy_config(params, session.cluster)
     session.note(notes)
-    network = make_network(session.cluster, config, read_dumps(params.get("rulesets") or (), session.cluster))
-    return Tracer(
-        network,
-        config.mode,
-        namespace=session.namespace,
-        notes=(*session.notes, *notes, *network.cni.notes),
-        resolver=names_of(network, config.mode, given_names(params.get("resolve") or ())),
-    )
+    return Tracing(session, config, params, notes)
 
 
-def answer_one(tracer: Tracer, params: Mapping[str, Any]) -> int:
+def answer_one(tracing: Tracing, params: Mapping[str, Any]) -> int:
     """Answer FROM TO and print it; return 1 when --expect is not met."""
     from netsim.cli.terminal import show_notes
     from netsim.errors import UsageError
@@ -94,8 +84,8 @@ def answer_one(tracer: Tracer, params: Mapping[str, Any]) -> int:
     if not params["source"] or not params["target"]:
         raise UsageError("name FROM and TO, or --queries FILE: netsim trace -f DIR pod/NS/NAME svc/NS/NAME:PORT")
     expected = check_expectation(params["expect"])
-    answer = tracer.trace(query_of(params, params))
-    known = set(tracer.notes)
+    answer = tracing.trace(query_of(params, params))
+    known = set(tracing.notes)
     show_notes((note for note in answer.notes if note not in known), quiet=params["quiet"])
     show(answer, params)
     return 0 if expected is None or answer.meets(expected) else 1
@@ -183,9 +173,10 @@ def wants_color(params: Mapping[str, Any]) -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def answer_file(tracer: Tracer, params: Mapping[str, Any]) -> int:
+def answer_file(tracing: Tracing, params: Mapping[str, Any]) -> int:
     """Answer --queries; return 2 when a line could not be understood, else 1 when an `expect` was not met."""
     from netsim.cli.queries import answer_queries
+    from netsim.cli.tracing import url_words
     from netsim.report.trace_json import answer_json
 
     unmet = False
@@ -195,7 +186,7 @@ def answer_file(tracer: Tracer, params: Mapping[str, Any]) -> int:
         # Recorded flow tables have an object under the same key: it is not a verdict to check.
         wanted = query.get("expect")
         expected = check_expectation(wanted if isinstance(wanted, str) else params["expect"])
-        answer = tracer.trace(query_from_json(query, params))
+        answer = tracing.trace(query_from_json(query, params), url_words(query))
         unmet = unmet or not (expected is None or answer.meets(expected))
         return answer_json(answer, detail=params["detail"], back=params["with_return"])
 

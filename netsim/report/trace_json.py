@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from iptables_gen.values import format_ip
 from netsim.packet.packet import Packet
-from netsim.trace.answer import Answer, Lookup, Outcome, Place
+from netsim.trace.answer import Answer, HttpStep, Lookup, Outcome, Place
 from netsim.trace.passage import Sent
 from netsim.trace.steps import Step, steps_of
 from netsim.trace.walk import Hop
@@ -35,10 +35,16 @@ def answer_json(
         "summary": answer.summary,
         "qualified": answer.qualified,
         **({"resolution": lookup_json(answer.lookup)} if answer.lookup else {}),
+        **({"http": [http_json(step) for step in answer.http]} if answer.http else {}),
         "outcomes": [outcome_json(outcome, detail=detail, back=back) for outcome in answer.outcomes],
         "notes": [{"code": note.code, "text": note.text} for note in answer.notes],
         "hints": [{"code": hint.code, "text": hint.text} for hint in answer.hints],
     }
+
+
+def http_json(step: HttpStep) -> dict[str, Any]:
+    """Return what a proxy decided, with the keys of `netsim.route/v1`."""
+    return {"client": step.client, **step.decision}
 
 
 def lookup_json(lookup: Lookup) -> dict[str, Any]:

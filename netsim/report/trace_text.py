@@ -86,6 +86,7 @@ def _summary(answer: Answer, *, back: bool, replay: str) -> Iterator[str]:
     yield from _heading(answer)
     if answer.lookup is not None:
         yield from lookup_lines(answer.lookup)
+    yield from (f"HTTP from {step.client}: {step.text}" for step in answer.http)
     outcomes = answer.outcomes
     ways = [list(_way(outcome.hops)) for outcome in outcomes]
     shared = len(ways[0]) if len(outcomes) == 1 else _common(ways)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from iptables_gen.effects import Assumed, RuleRef
 from iptables_gen.values import Family, format_endpoint, format_ip
@@ -131,6 +131,15 @@ class Lookup(NamedTuple):
     paths: tuple[tuple[str, Answer], ...] = ()
 
 
+class HttpStep(NamedTuple):
+    """What an HTTP proxy on the way decided for a client address that it saw: as a line and as JSON values."""
+
+    client: str
+    controller: str
+    text: str
+    decision: Mapping[str, Any]
+
+
 class Answer(NamedTuple):
     """The whole answer; `outcomes` is never empty and its probabilities sum to 1."""
 
@@ -142,6 +151,7 @@ class Answer(NamedTuple):
     notes: tuple[Note, ...] = ()
     hints: tuple[Hint, ...] = ()
     lookup: Lookup | None = None
+    http: tuple[HttpStep, ...] = ()
 
     @property
     def qualified(self) -> bool:

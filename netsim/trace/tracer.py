@@ -80,6 +80,15 @@ class Tracer:
         outcomes = shared or self._walked(query, start, via, resolved.goals, ages)
         return self._answer(query, start, resolved.goals[0], self._picked(query, outcomes), resolved)
 
+    def start(self, query: TraceQuery) -> Start:
+        """Return where a query starts; UsageError for words that name nothing."""
+        via = None if query.via is None else find_node(self.network, parse_via(query.via))
+        return start_of(parse_from(query.source, self.namespace), self.network, via)
+
+    def nothing(self, query: TraceQuery, outcomes: tuple[Outcome, ...]) -> Answer:
+        """Return the answer to a query that sends no packet: the name it dials leads nowhere."""
+        return self._answer(query, self.start(query), None, outcomes, Resolved())
+
     def _walked(
         self, query: TraceQuery, start: Start, via: str | None, goals: tuple[Goal, ...], ages: Affinities | None
     ) -> tuple[Outcome, ...]:
