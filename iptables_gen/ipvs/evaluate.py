@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from iptables_gen.dataplane import Hook, HookEntry, Priority
+from iptables_gen.dataplane import Hook, HookEntry, Mentions, Priority
 from iptables_gen.effects import (
     NOTHING_HAPPENS,
     Assumed,
@@ -87,13 +87,14 @@ def affinity_table(server: VirtualServer, real: RealServer) -> str:
 class Scheduler:
     """The virtual servers of one family, indexed by (protocol, address, port) and by firewall mark."""
 
-    __slots__ = ("_index", "_marks", "_ready", "_source")
+    __slots__ = ("_index", "_marks", "_ready", "_settled", "_source")
 
     def __init__(self, servers: Iterable[VirtualServer]) -> None:
         self._source: tuple[VirtualServer, ...] | None = tuple(servers)
         self._index: dict[tuple[str, int, int], VirtualServer] = {}
         self._marks: dict[int, VirtualServer] = {}
-        self._ready: dict[str, Ready] = {}
+        self._ready: dict[int, Ready] = {}
+        self._settled: dict[int, tuple[Path, ...]] = {}
 
     def _build(self, servers: tuple[VirtualServer, ...]) -> None:
         for server in servers:
@@ -119,10 +120,23 @@ class Scheduler:
         server = self.find(packet)
         if server is None:
             return NOTHING_HAPPENS
-        ready = self._ready.get(server.name)
+        key = id(server)
+        known = self._settled.get(key)
+        if known is not None:
+            return known
+        ready = self._ready.get(key)
         if ready is None:
-            ready = self._ready[server.name] = prepare(server)
-        return schedule(ready, packet, host)
+            ready = self._ready[key] = prepare(server)
+        paths = schedule(ready, packet, host)
+        if not server.persistent and all(real.port for real in server.servers):
+            self._settled[key] = paths
+        return paths
+
+    def mentions(self, side: str) -> Mentions:
+        """Return the addresses told apart: as destinations those of virtual servers, as sources none."""
+        if self._source is not None:
+            self._build(self._source)
+        return Mentions(frozenset(address for _, address, _ in self._index) if side == "dst" else frozenset())
 
 
 def prepare(server: VirtualServer) -> Ready:
@@ -196,8 +210,9 @@ def _notes(server: VirtualServer) -> tuple[Effect, ...]:
 
 def hook_entries(servers: Iterable[VirtualServer]) -> tuple[HookEntry, ...]:
     """Return IPVS's two hooks for new requests."""
-    run = Scheduler(servers).run
+    scheduler = Scheduler(servers)
+    run, mentions = scheduler.run, scheduler.mentions
     return (
-        HookEntry(Hook.INPUT, LOCAL_IN, TABLE, False, run, "ip_vs_remote_request"),
-        HookEntry(Hook.OUTPUT, LOCAL_OUT, TABLE, False, run, "ip_vs_local_request"),
+        HookEntry(Hook.INPUT, LOCAL_IN, TABLE, False, run, "ip_vs_remote_request", mentions),
+        HookEntry(Hook.OUTPUT, LOCAL_OUT, TABLE, False, run, "ip_vs_local_request", mentions),
     )

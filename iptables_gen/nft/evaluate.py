@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
-from iptables_gen.dataplane import Hook, HookEntry
+from iptables_gen.dataplane import Hook, HookEntry, Mentions
 from iptables_gen.effects import Accept, Assumed, Drop, Effect, Path, Remember, RuleHit, SetMark, Undetermined
 from iptables_gen.nft.ir import Chain, Rule, Table
 from iptables_gen.nft.literals import Style
+from iptables_gen.nft.plans import Plan, key_function
 from iptables_gen.nft.sets import Index
 from iptables_gen.nft.statements import EFFECTLESS, Statement, numgen_of
+from iptables_gen.nft.survey import Survey, survey
 from iptables_gen.nft.walk import BREAK, UNKNOWN, Answer, Signal, Step, Walk
 from iptables_gen.origin import Origin
 from iptables_gen.view import HostView, PacketView
@@ -95,15 +97,42 @@ class Program:
         name = RuleName(self._table.family, self._table.name, chain, rule)
         return _Ready(name, tuple(s.prepare(self) for s in rule.statements), rule.statements)
 
-    def run(self, chain: Chain, packet: PacketView, host: HostView) -> tuple[Path, ...]:
-        """Return every way of a packet through a base chain; the weights sum to 1."""
+    def walk(self, chain: Chain, packet: PacketView, host: HostView) -> tuple[tuple[Path, ...], bool]:
+        """Return every way of a packet through a base chain, and whether no effect names the client itself."""
         policy = chain.base.policy if chain.base else "accept"
         ends: list[Path] = []
         walk = Walk(packet, host, packet.mark, [])
-        _Run(self, Drop(policy=True) if policy == "drop" else Accept(), ends).go(
-            walk, ((self.chain(chain.name), 0),), _ONE
-        )
-        return tuple(ends)
+        end = Drop(policy=True) if policy == "drop" else Accept()
+        _Run(self, end, ends).go(walk, ((self.chain(chain.name), 0),), _ONE)
+        return tuple(ends), not any(isinstance(effect, Remember) for path in ends for effect in path.effects)
+
+
+class BaseChain:
+    """A base chain at its hook; surveyed and walked when first asked."""
+
+    __slots__ = ("_chain", "_plan", "_program", "_survey", "_table")
+
+    def __init__(self, program: Program, table: Table, chain: Chain) -> None:
+        self._program, self._table, self._chain = program, table, chain
+        self._survey: Survey | None = None
+        self._plan: Plan | None = None
+
+    @property
+    def survey(self) -> Survey:
+        """Return what the rules behind the chain read."""
+        if self._survey is None:
+            self._survey = survey(self._table, self._chain)
+        return self._survey
+
+    def run(self, packet: PacketView, host: HostView) -> tuple[Path, ...]:
+        """Return every way of a packet through the chain; the weights sum to 1."""
+        if self._plan is None:
+            self._plan = Plan(key_function(self.survey), partial(self._program.walk, self._chain))
+        return self._plan.run(packet, host)
+
+    def mentions(self, side: str) -> Mentions | None:
+        """Return the addresses that the rules tell apart in `src` or `dst`."""
+        return self.survey.mentions(side)
 
 
 Frames = tuple[tuple[tuple[_Ready, ...], int], ...]
@@ -253,7 +282,8 @@ def hook_entries(tables: Mapping[tuple[str, str], Table]) -> tuple[HookEntry, ..
             hook = _HOOKS.get(base.hook) if base else None
             if base is None or hook is None:
                 continue
-            run = partial(program.run, chain)
             name = f"{table.family} {table.name}"
-            entries.append(HookEntry(hook, base.priority, name, base.type == "nat", run, chain.name))
+            at_hook = BaseChain(program, table, chain)
+            entry = HookEntry(hook, base.priority, name, base.type == "nat", at_hook.run, chain.name, at_hook.mentions)
+            entries.append(entry)
     return tuple(entries)
