@@ -133,7 +133,7 @@ def _reference(found: Object, at: At) -> Causes:
         if value:
             yield from invalids(at.child(field), value, names.path_segment(value))
         else:
-            yield required(at.child(field))
+            yield required(at.child(field), f"{field} is required")
 
 
 def _tls(found: Object, at: At) -> Causes:

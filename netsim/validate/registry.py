@@ -31,6 +31,8 @@ def _plural(word: str) -> str:
 def checks() -> dict[str, Check]:
     """Return the check of each kind that has one, by `apiVersion/Kind`."""
     from netsim.validate import config, endpoints, ingress, jobs, podspec, service, storage, workloads
+    from netsim.validate import gateway as gw
+    from netsim.validate import gateway_routes as routes
 
     return {
         "v1/Service": service.service,
@@ -55,6 +57,19 @@ def checks() -> dict[str, Check]:
         "networking.k8s.io/v1/NetworkPolicy": ingress.network_policy,
         "networking.k8s.io/v1/ServiceCIDR": config.service_cidr,
         "storage.k8s.io/v1/StorageClass": storage.storage_class,
+        **_gateway(
+            {"GatewayClass": gw.gateway_class, "Gateway": gw.gateway, "BackendTLSPolicy": gw.backend_tls_policy}
+        ),
+        **_gateway({"HTTPRoute": routes.http_route, "GRPCRoute": routes.grpc_route}),
+        **_gateway(dict.fromkeys(("TLSRoute", "TCPRoute", "UDPRoute"), routes.stream_route)),
+    }
+
+
+def _gateway(found: dict[str, Check]) -> dict[str, Check]:
+    """Return checks of Gateway API kinds for every version that has been served."""
+    versions = ("v1", "v1beta1", "v1alpha3", "v1alpha2")
+    return {
+        f"gateway.networking.k8s.io/{version}/{kind}": check for version in versions for kind, check in found.items()
     }
 
 
