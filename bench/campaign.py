@@ -20,20 +20,26 @@ from typing import Any
 from bench.clusters import random_cluster
 
 
+KEYS = ("clusters", "agree", "differ", "unverifiable", "connections", "packets traced", "rules")
+
+
 def main() -> int:
     """Run the campaign; return its exit code."""
     arguments = _arguments()
     totals: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.jobs) as pool:
         seeds = range(arguments.seed, arguments.seed + arguments.clusters)
-        for seed, findings in zip(seeds, pool.map(lambda s: run(s, arguments.flows, Path(folder)), seeds), strict=True):
-            totals.update({"clusters": 1})
-            for finding in findings:
+        for seed, answer in zip(seeds, pool.map(lambda s: run(s, arguments.flows, Path(folder)), seeds), strict=True):
+            totals.update({"clusters": 1, "packets traced": answer["rules"]["packets"], "rules": answer["rules"]["steps"]})
+            for item in answer["rules"]["differ"]:
+                totals["differ"] += 1
+                print(f"seed {seed}: rules: {json.dumps(item)}", flush=True)
+            for finding in answer["findings"]:
                 totals[finding["result"]] += 1
                 totals["connections"] += sum(finding["observed"].values())
                 if finding["result"] == "differ":
                     print(f"seed {seed}: {json.dumps(finding)}", flush=True)
-    print(", ".join(f"{totals[key]} {key}" for key in ("clusters", "agree", "differ", "unverifiable", "connections")))
+    print(", ".join(f"{totals[key]} {key}" for key in KEYS))
     return 1 if totals["differ"] or not totals["agree"] else 0
 
 
@@ -46,18 +52,19 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(seed: int, flows: int, folder: Path) -> list[dict[str, Any]]:
-    """Return the findings of one cluster; a lab that does not come up is a difference."""
+def run(seed: int, flows: int, folder: Path) -> dict[str, Any]:
+    """Return what `lab verify` says of one cluster; a lab that does not come up is a difference."""
     case = random_cluster(seed)
     path = folder / f"{seed}.json"
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": case.manifests}))
     name = f"campaign-{seed}"
     try:
         _netsim(folder, "lab", "up", name, "-q", "-f", str(path), *case.flags)
-        answer = _netsim(folder, "lab", "verify", name, "-o", "json", "--random", str(flows), "--seed", str(seed))
-        return list(json.loads(answer)["findings"])
+        words = ("--rules", "--random", str(flows), "--seed", str(seed))
+        return dict(json.loads(_netsim(folder, "lab", "verify", name, "-o", "json", *words)))
     except (RuntimeError, ValueError) as error:
-        return [{"result": "differ", "why": str(error), "observed": {}, "flags": case.flags}]
+        failed = {"result": "differ", "why": str(error), "observed": {}, "flags": case.flags}
+        return {"findings": [failed], "rules": {"packets": 0, "steps": 0, "differ": []}}
     finally:
         _netsim(folder, "lab", "down", name)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,14 @@ import orjson
 
 from iptables_gen.kubeproxy.inputs import ProxyConfig
 from netsim.cli.session import Session, open_session
-from netsim.cli.terminal import progress
-from netsim.errors import LabError, UsageError
+from netsim.cli.terminal import say
+from netsim.cluster.model import Cluster
+from netsim.errors import LabError
 from netsim.hosts.network import Network
 from netsim.lab import state
 from netsim.lab.apply import write_file
 from netsim.lab.codec import encode
 from netsim.lab.ops import Operation
-from netsim.lab.questions import Question
-from netsim.lab.verify import Finding
 
 KEPT = ("namespace", "not_ready", "ready", "terminating", "phase", "strict_refs", "at")
 
@@ -66,12 +67,53 @@ def up(name: str, params: Mapping[str, Any]) -> None:
         dns.change(reopen(folder.name).network.cluster)
 
     starters = (("dns", dns.start),)
-    plan = holder.Plan(name, operations, prepared.config.mode, rootless, inputs, starters, refresh)
-    with progress(f"bringing up {name}"):
-        lab = holder.start(plan)
-    keep(name, prepared.session, params, operations)
+    plan = holder.Plan(name, operations, prepared.config.mode, rootless, inputs, starters, refresh, keep=params["keep"])
+    with stages(f"bringing up {name}", spoken=params["verbose"]) as tell:
+        try:
+            lab = holder.start(plan, tell)
+        finally:
+            # Also of a lab that failed and is kept, so that the verbs which ask the model about it work.
+            if state.folder(name).is_dir():
+                keep(name, prepared.session, params, operations)
     click.echo(f"lab {name} is up: {len(lab.namespaces)} namespaces", err=True)
-    click.echo(f"try: netsim lab exec {name} external -- curl -s http://ADDRESS:PORT", err=True)
+    click.echo(f"try: {example(name, prepared.network.cluster)}", err=True)
+
+
+def example(name: str, cluster: Cluster) -> str:
+    """Return a command that shows something in a lab: a pod asks a Service, or a shell where there is none."""
+    pods = (pod for pod in cluster.pods if pod.ips and not pod.host_network and pod.ready)
+    pod = next((f"pod/{pod.namespace}/{pod.name}" for pod in pods), "external")
+    for service in cluster.services:
+        ports = [port.port for port in service.ports if port.protocol == "TCP"]
+        if ports and service.cluster_ips and service.cluster_ips[0] != "None" and service.namespace != "kube-system":
+            port = "" if ports[0] == 80 else f":{ports[0]}"
+            return f"netsim lab exec {name} {pod} -- curl -s http://{service.name}.{service.namespace}{port}/"
+    return f"netsim lab exec {name} {pod}"
+
+
+@contextmanager
+def stages(text: str, *, spoken: bool) -> Iterator[Callable[[str], None]]:
+    """Give a function that shows what the work is at: beside a spinner on a terminal, as lines with -v."""
+    if spoken or not sys.stderr.isatty():
+        yield say if spoken else _unheard
+        return
+    from rich.console import Console
+
+    # The spinner's thread starts with the first stage, when the lab's process has been forked.
+    status = Console(stderr=True).status(text)
+
+    def tell(stage: str) -> None:
+        status.start()
+        status.update(f"{text}: {stage}")
+
+    try:
+        yield tell
+    finally:
+        status.stop()
+
+
+def _unheard(stage: str) -> None:
+    """Nobody waits at a terminal."""
 
 
 def apply_lab(name: str, params: Mapping[str, Any]) -> None:
@@ -117,85 +159,3 @@ def reopen(name: str) -> Prepared:
     except (OSError, ValueError) as error:
         raise LabError(f"lab {name} has no saved options: it did not come up completely") from error
     return prepare({**options, "filenames": (str(folder / "cluster.json"),), "quiet": True})
-
-
-def verify_lab(name: str, params: Mapping[str, Any]) -> int:
-    """Compare model and kernel; return 1 when they differ anywhere."""
-    from netsim.lab.questions import default_questions, random_questions
-    from netsim.lab.verify import verify
-    from netsim.trace.tracer import Tracer
-
-    lab = state.load(name)
-    prepared = reopen(name)
-    network = prepared.network
-    tracer = Tracer(network, prepared.config.mode)
-    if params["queries"]:
-        questions = read_questions(params["queries"])
-    elif params["count"]:
-        questions = random_questions(network, params["count"], params["seed"])
-    else:
-        questions = default_questions(network)
-    with progress(f"asking {len(questions)} questions"):
-        findings = tuple(verify(lab, network, tracer, questions))
-    show_findings(findings, name, params)
-    return 1 if any(finding.result == "differ" for finding in findings) else 0
-
-
-def read_questions(path: str) -> tuple[Question, ...]:
-    """Read trace queries (JSON lines: from, to, via, protocol) as questions; UsageError names the line."""
-    found = []
-    with click.open_file(path, "rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                query = orjson.loads(line)
-                via = query.get("via")
-                found.append(Question(query["from"], query["to"], query.get("protocol", "tcp"), via))
-            except (ValueError, KeyError, AttributeError, TypeError) as error:
-                raise UsageError(f"{path}:{number}: not a query: {error}") from error
-    return tuple(found)
-
-
-def show_findings(findings: Iterable[Finding], name: str, params: Mapping[str, Any]) -> None:
-    """Print the table of agreement, and each difference with the commands that show both sides."""
-    listed = tuple(findings)
-    if params["output"] == "json":
-        click.echo(orjson.dumps(findings_json(listed), option=orjson.OPT_INDENT_2).decode())
-        return
-    for finding in listed:
-        if finding.result == "differ":
-            click.echo(f"DIFFER {finding.question.text}\n  {finding.why}")
-            click.echo(f"  predicted: {'; '.join(f'{share} {words}' for words, share in finding.predicted.items())}")
-            click.echo(f"  observed:  {'; '.join(f'{count}x {words}' for words, count in finding.observed.items())}")
-            click.echo(f"  reproduce: netsim lab verify {name} --queries - <<< '{query_line(finding)}'")
-    counts = {kind: sum(finding.result == kind for finding in listed) for kind in ("agree", "differ", "unverifiable")}
-    repeated = sum(bool(finding.first) and finding.result == "agree" for finding in listed)
-    packets = sum(sum(finding.observed.values()) for finding in listed)
-    click.echo(
-        ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        + f" ({packets} connections, {repeated} repeated)"
-    )
-
-
-def query_line(finding: Finding) -> str:
-    """Return the question as a line for --queries."""
-    question = finding.question
-    query = {"from": question.source, "to": question.target, "via": question.via, "protocol": question.protocol}
-    return orjson.dumps(query).decode()
-
-
-def findings_json(findings: Iterable[Finding]) -> dict[str, Any]:
-    """Return all findings as the JSON answer."""
-    return {
-        "schema": "netsim.lab.verify/v1",
-        "findings": [
-            {
-                "query": orjson.loads(query_line(finding)),
-                "result": finding.result,
-                "predicted": {words: str(share) for words, share in finding.predicted.items()},
-                "observed": finding.observed,
-                "why": finding.why,
-                "firstTry": finding.first,
-            }
-            for finding in findings
-        ],
-    }

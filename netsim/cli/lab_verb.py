@@ -28,7 +28,7 @@ def ls_command() -> None:
         if lab is None or not lab.alive:
             rows.append((name, "Dead", lab.mode if lab else "-", "0", "-"))
         else:
-            status = "Ready" if lab.ready else "Starting"
+            status = "Ready" if lab.ready else "Failed" if lab.failed else "Starting"
             rows.append((name, status, lab.mode, str(len(lab.namespaces)), str(lab.holder)))
     _print_rows(rows)
 
@@ -79,6 +79,7 @@ def _print_rows(rows: list[Any]) -> None:
 @command.command(name="up")
 @NAME
 @click.option("--rootless", is_flag=True, help="Inside a user namespace; chosen by itself when not root.")
+@click.option("--keep", is_flag=True, help="Keep what came up when something fails, for inspection.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @input_options
 @proxy_options
@@ -104,12 +105,13 @@ def apply_command(name: str, **params: Any) -> None:
 @NAME
 @click.option("--random", "count", type=int, default=0, metavar="N", help="Only N questions, chosen by --seed.")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--rules", is_flag=True, help="Also compare the kernel's rule trace of one packet a question.")
 @output_option("text", "json")
 @queries_option
 @click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
 def verify_command(name: str, **params: Any) -> int:
     """Send real packets in a lab and compare what happens with what the model says; exit 1 when they differ."""
-    from netsim.cli.lab_run import verify_lab
+    from netsim.cli.lab_verify import verify_lab
 
     return verify_lab(name, params)
 
@@ -138,3 +140,18 @@ def capture_command(name: str, target: str, **params: Any) -> None:
     from netsim.cli.lab_look import capture
 
     capture(name, target, params)
+
+
+@command.command(name="trace")
+@NAME
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--via", metavar="node/NAME", help="The node at which a packet from outside arrives.")
+@click.option("--protocol", metavar="PROTO", help="tcp (default) or udp; a suffix of TO (53/udp) says it too.")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of names without one.")
+@output_option("text", "json")
+def trace_command(name: str, source: str, target: str, **params: Any) -> int:
+    """Send one packet, show every rule that the kernel says it met beside the model's; exit 1 when they differ."""
+    from netsim.cli.lab_look import trace
+
+    return trace(name, source, target, params)

@@ -17,7 +17,8 @@ STYLE = """
 .title { font-size: 15px; font-weight: bold } .head { font-weight: bold } .dim { fill: #5f6b7a }
 .box { fill: #f5f7fa; stroke: #9aa5b1 } .node { fill: #eef4fb; stroke: #5b8def } .pod { fill: #ffffff; stroke: #9aa5b1 }
 .dns { stroke: #2f855a; stroke-width: 2 } .ingress { stroke: #b7791f; stroke-width: 2 }
-.off { stroke-dasharray: 4 3; fill: #faf3f3 } .wire { stroke: #9aa5b1; fill: none } .bus { stroke: #5b8def; stroke-width: 4 }
+.off { stroke-dasharray: 4 3; fill: #faf3f3 } .wire { stroke: #9aa5b1; fill: none }
+.bus { stroke: #5b8def; stroke-width: 4 }
 """
 
 
@@ -72,7 +73,9 @@ def _top(picture: Picture) -> Drawn:
     left, tallest = 0.0, max((client.height for client in clients), default=0.0)
     for client in clients:
         lines += [_moved(client.lines, left, tallest - client.height)]
-        lines += [f'<path class="wire" d="M{left + 60:.1f} {tallest:.1f} V{tallest + GAP / 2:.1f} H60 V{tallest + GAP}"/>']
+        lines += [
+            f'<path class="wire" d="M{left + 60:.1f} {tallest:.1f} V{tallest + GAP / 2:.1f} H60 V{tallest + GAP}"/>'
+        ]
         left += client.width + GAP
     lines += [_moved(router.lines, 0, tallest + GAP)]
     return Drawn(tuple(lines), max(left, router.width), tallest + GAP + router.height)
@@ -89,7 +92,7 @@ def _node(node: NodeBox) -> Drawn:
     lines = [*_texts(heads, PAD, PAD)]
     if bridge:
         lines += [_line("bus", PAD, top + 4, width - PAD, top + 4), _text(PAD, top + LINE + 4, bridge[0], "dim")]
-    below = top + LINE + 14
+    below: float = top + LINE + 14
     for pod, box in zip(node.pods, pods, strict=True):
         dashed = ' stroke-dasharray="3 3"' if pod.role == "hostNetwork" else ""
         across = below + box.height / 2
@@ -107,7 +110,9 @@ def _pod_lines(pod: PodBox) -> tuple[str, ...]:
 
 
 def _pod_class(pod: PodBox) -> str:
-    return " ".join(word for word in ("pod", pod.role if pod.role in ("dns", "ingress") else "", "off" * bool(pod.state)) if word)
+    return " ".join(
+        word for word in ("pod", pod.role if pod.role in ("dns", "ingress") else "", "off" * bool(pod.state)) if word
+    )
 
 
 def _box(lines: tuple[str, ...], style: str) -> Drawn:

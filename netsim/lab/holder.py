@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from netsim.errors import LabError
 from netsim.lab import kernel, state
 from netsim.lab.apply import Spaces, apply
 from netsim.lab.codec import decode, encode
-from netsim.lab.ops import Operation, Serve, StopServe
+from netsim.lab.ops import Operation, Serve, StopServe, stage_of
 from netsim.lab.servers import close_server, open_socket, start_echo
 
 COMMIT = b"+"
@@ -44,10 +45,14 @@ class Plan:
     inputs: tuple[str, ...] = ()
     starters: tuple[tuple[str, Starter], ...] = ()
     refresh: Callable[[Path], None] = lambda folder: None
+    keep: bool = False
 
 
-def start(plan: Plan) -> state.LabState:
-    """Start a lab and return its state when it is ready; LabError, with nothing left behind, when it fails."""
+def start(plan: Plan, tell: Callable[[str], None] = lambda stage: None) -> state.LabState:
+    """Start a lab and return its state when it is ready; `tell` hears what it is at.
+
+    Raises:  LabError when it fails; nothing is left behind then, unless the plan says to keep what came up.
+    """
     folder = state.claim(plan.name)
     lifeline_read, lifeline_write = os.pipe2(os.O_CLOEXEC)
     report_read, report_write = os.pipe2(os.O_CLOEXEC)
@@ -62,24 +67,29 @@ def start(plan: Plan) -> state.LabState:
     os.close(report_write)
     try:
         os.waitpid(middle, 0)
-        _wait_ready(report_read)
+        failure = _wait_ready(report_read, tell)
         started = state.load(plan.name)
         os.write(lifeline_write, COMMIT)
-        return started
     except BaseException:
         state.remove(plan.name)
         raise
     finally:
         os.close(lifeline_write)
         os.close(report_read)
+    if failure:
+        raise LabError(f"{failure}; what came up is kept for inspection: `netsim lab down {plan.name}` removes it")
+    return started
 
 
-def _wait_ready(report: int) -> None:
+def _wait_ready(report: int, tell: Callable[[str], None]) -> str:
+    """Return "" when the lab is ready, the failure when it failed and is kept; LabError when it failed."""
     with os.fdopen(os.dup(report), encoding="utf-8") as lines:
         for line in lines:
             message = json.loads(line)
+            if "stage" in message:
+                tell(message["stage"])
             if message.get("ready"):
-                return
+                return str(message.get("failed", ""))
             if "error" in message:
                 raise LabError(message["error"])
     raise LabError("the lab's process ended without a word: see `dmesg`, or too little memory?")
@@ -160,16 +170,29 @@ def _watch(lifeline: int) -> None:
 
 async def _serve(plan: Plan, spaces: Spaces, started: state.LabState, report: int) -> None:
     keeper = Keeper(spaces, dict(plan.starters), plan.refresh)
-    await keeper.apply(plan.operations)
+    failed = await _bring_up(keeper, plan, report)
     kernel.mount("proc", "/proc", "proc")
     path = str(spaces.folder / "control")
     control = await asyncio.start_unix_server(keeper.control, path=path, limit=MAX_REQUEST)
-    keeper.state = replace(started, ready=True, namespaces=dict(spaces.namespaces))
+    keeper.state = replace(started, ready=not failed, failed=failed, namespaces=dict(spaces.namespaces))
     state.save(keeper.state)
-    _report(report, {"ready": True})
+    _report(report, {"ready": True, "failed": failed})
     os.close(report)
     async with control:
         await _reap(spaces)
+
+
+async def _bring_up(keeper: Keeper, plan: Plan, report: int) -> str:
+    """Execute the plan, saying what it is at; return "", or why it failed when what came up is to be kept."""
+    try:
+        for stage, operations in groupby(plan.operations, key=stage_of):
+            _report(report, {"stage": stage})
+            await keeper.apply(tuple(operations))
+    except LabError as error:
+        if not plan.keep:
+            raise
+        return str(error)
+    return ""
 
 
 async def _reap(spaces: Spaces) -> None:

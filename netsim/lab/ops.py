@@ -202,6 +202,19 @@ Operation = (
 )
 
 
+def stage_of(operation: Operation) -> str:
+    """Return what a lab that does this is at, for people who wait."""
+    match operation:
+        case MakeNamespace() | DropNamespace() | SetSysctl():
+            return "making namespaces"
+        case LoadRules(namespace) | MakeAccounting(namespace):
+            return f"loading rules of {namespace}"
+        case WriteFile() | Serve() | StopServe() | Spawn():
+            return "starting servers"
+        case _:
+            return "wiring"
+
+
 def describe(operation: Operation) -> str:
     """Return the shell command that would do the same, for people."""
     match operation:

@@ -1,6 +1,6 @@
 """Captured packets as a pcap file (link type LINUX_SLL2, as `tcpdump -i any` writes) and as lines of text. Pure.
 
-Source:  pcap file format (draft-ietf-opsawg-pcap, nanosecond magic), LINKTYPE_LINUX_SLL2 (tcpdump.org), RFC 791, 8200, 9293.
+Source:  draft-ietf-opsawg-pcap (nanosecond magic), LINKTYPE_LINUX_SLL2 (tcpdump.org), RFC 791, 8200, 9293.
 """
 
 from __future__ import annotations

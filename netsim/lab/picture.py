@@ -20,7 +20,7 @@ from netsim.lab.plan import namespace_name
 
 
 class PodBox(NamedTuple):
-    """One pod or endpoint. `state` is "" for one that is ready, else why not; `role` dns, ingress, hostNetwork or ""."""
+    """One pod or endpoint. `state`: "" for one that is ready, else why not; `role`: dns, ingress, hostNetwork or ""."""
 
     name: str
     addresses: tuple[str, ...]
@@ -70,7 +70,9 @@ def picture(title: str, mode: str, network: Network, hosts: Iterable[Host], plan
     )
     # The name of a host outside is its address.
     outside = tuple(
-        _pod_box(host, network.cluster, ports, spawned)._replace(addresses=()) for host in listed if host.kind == "outside"
+        _pod_box(host, network.cluster, ports, spawned)._replace(addresses=())
+        for host in listed
+        if host.kind == "outside"
     )
     router = tuple(text for host in listed if host.name == ROUTER for i in host.interfaces for text in _addresses(i))
     return Picture(title, mode, outside, router, _vips(network, nodes), nodes)

@@ -14,10 +14,11 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from iptables_gen.values import format_endpoint
 from netsim.errors import LabError
 from netsim.lab import enter, kernel, state
 
@@ -47,7 +48,7 @@ class Observation:
     """What came of one attempt: DELIVERED, REFUSED or TIMEOUT (also an unreachable network, with its `error`).
 
     `endpoint` is `ip:port` as the server saw its own address, `sees` the source address that it saw,
-    `refused_by` `icmp 3/3`, `icmpv6 1/4` or `rst`.
+    `refused_by` `icmp 3/3`, `icmpv6 1/4` or `rst`; `client` is `ip:port` of the client's own socket.
     """
 
     verdict: str
@@ -56,36 +57,40 @@ class Observation:
     owner: str = ""
     refused_by: str = ""
     error: str = ""
+    client: str = ""
 
 
 def probe_all(lab: state.LabState, probes: Sequence[Probe]) -> tuple[Observation, ...]:
     """Send every probe and return what came of each, in the same order."""
+    names = {probe.namespace for probe in probes}
+    found = inside(lab, names, lambda spaces: [asdict(item) for item in Prober(spaces).run(probes)])
+    return tuple(Observation(**item) for item in found)
+
+
+def inside(lab: state.LabState, names: Iterable[str], work: Callable[[dict[str, int]], Any]) -> Any:
+    """Run *work* in a child process that has entered a lab, with descriptors of namespaces; return its JSON value."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        _probe_child(lab, probes, reading, writing)
+        os.close(reading)
+        _child(lab, names, work, writing)
     os.close(writing)
     with os.fdopen(reading, "rb") as answers:
         data = answers.read()
     os.waitpid(child, 0)
     try:
-        return tuple(Observation(**item) for item in json.loads(data))
+        return json.loads(data)
     except ValueError as error:
         raise LabError(data.decode(errors="replace") or "the probing process ended without a word") from error
 
 
-def _probe_child(lab: state.LabState, probes: Sequence[Probe], reading: int, writing: int) -> None:
-    os.close(reading)
-    code = 1
+def _child(lab: state.LabState, names: Iterable[str], work: Callable[[dict[str, int]], Any], writing: int) -> None:
     try:
-        spaces = _open_spaces(lab, {probe.namespace for probe in probes})
-        found = [asdict(item) for item in Prober(spaces).run(probes)]
-        _write_all(writing, json.dumps(found).encode())
-        code = 0
+        _write_all(writing, json.dumps(work(_open_spaces(lab, names))).encode())
     except (LabError, OSError) as error:
         _write_all(writing, str(error).encode())
     finally:
-        os._exit(code)
+        os._exit(0)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -108,12 +113,13 @@ class Prober:
         self._spaces = spaces
         self._selector = selectors.DefaultSelector()
         self._done: dict[int, Observation] = {}
+        self._clients: dict[int, str] = {}
 
     def run(self, probes: Sequence[Probe]) -> list[Observation]:
         """Return one observation a probe, in order."""
         for crowd in _crowds(probes):
             self._run_crowd(crowd)
-        return [self._done[number] for number in range(len(probes))]
+        return [replace(self._done[n], client=self._clients.get(n, "")) for n in range(len(probes))]
 
     def _run_crowd(self, crowd: Sequence[tuple[int, Probe]]) -> None:
         deadlines = {}
@@ -142,6 +148,7 @@ class Prober:
         self._selector.register(opened, selectors.EVENT_READ | selectors.EVENT_WRITE, (number, probe))
         try:
             code = opened.connect_ex((probe.address, probe.port))
+            self._clients[number] = format_endpoint(*opened.getsockname()[:2])
             if code not in (0, errno.EINPROGRESS):
                 self._fail(number, opened, code)
             elif kind == socket.SOCK_DGRAM:

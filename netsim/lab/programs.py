@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from netsim.hosts.model import Host
+from netsim.hosts.model import Host, LabelledDataplane
 from netsim.lab.ops import LoadRules, MakeAccounting, Operation
 from netsim.lab.plan import namespace_name
 
 NFACCT = ("ct_state_invalid_dropped_pkts", "localhost_nps_accepted_pkts")
-# kube-proxy prepends its jumps, the CNI appends its rules: kube-proxy's text first gives the order of a real node.
 LOADERS: Mapping[str, tuple[str, ...]] = {
     "ipset.save": ("ipset", "restore", "-exist"),
     "ipvsadm.save": ("ipvsadm", "-R"),
@@ -45,8 +44,19 @@ def _replacing(name: str, text: str) -> str:
 
 
 def _texts(host: Host) -> Iterator[tuple[str, str]]:
-    """Yield (file name, text) of every program, ipsets before the rules that name them."""
-    ordered = sorted(host.dataplanes, key=lambda item: item.label != "kube-proxy")
-    for item in ordered:
+    """Yield (file name, text) of every program in the order that gives a real node's, ipsets before their rules."""
+    for item in sorted(host.dataplanes, key=_turn):
         rendered = item.program.render()
         yield from ((name, rendered[name]) for name in LOADERS if rendered.get(name))
+
+
+def _turn(item: LabelledDataplane) -> int:
+    """Return when a program is loaded.
+
+    On a node the CNI comes first. In one table kube-proxy then prepends its jumps: loading its text first gives the
+    same. Tables of its own (nftables) come last: of base chains with one priority the kernel runs the newest first
+    (net/netfilter/core.c, nf_hook_entries_grow; seen in its rule trace).
+    """
+    if item.label != "kube-proxy":
+        return 1
+    return 2 if any(name.endswith(".nft") for name in item.program.render()) else 0

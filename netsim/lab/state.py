@@ -23,7 +23,10 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class LabState:
-    """What other processes need to know of a lab. `namespaces` maps a namespace to the holder's descriptor of it."""
+    """What other processes need to know of a lab. `namespaces` maps a namespace to the holder's descriptor of it.
+
+    `failed`: why it did not come up completely, when it was kept all the same.
+    """
 
     name: str
     holder: int
@@ -33,6 +36,7 @@ class LabState:
     ready: bool = False
     namespaces: dict[str, int] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    failed: str = ""
 
     @property
     def alive(self) -> bool:

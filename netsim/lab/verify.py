@@ -25,7 +25,7 @@ from netsim.lab.ops import Operation
 from netsim.lab.probe import QUESTION, Observation, Probe, probe_all
 from netsim.lab.questions import UNVERIFIABLE, Question
 from netsim.lab.statistics import chi_squared, enough
-from netsim.trace.answer import Outcome
+from netsim.trace.answer import Answer, Outcome
 from netsim.trace.query import TraceQuery
 from netsim.trace.tracer import Tracer
 
@@ -59,7 +59,7 @@ def verify(lab: state.LabState, network: Network, tracer: Tracer, questions: Seq
     for via in dict.fromkeys(question.via for question in plain):
         group = [question for question in plain if question.via == via]
         if via is not None:
-            holder.send_operations(lab, tuple(_ways(network, group, via.removeprefix("node/"))))
+            send_ways(lab, network, group, via)
         findings = list(_group(lab, tracer, group, PATIENCE))
         again = [finding.question for finding in findings if finding.result == "differ"]
         if again:
@@ -73,6 +73,11 @@ def _unverifiable(question: Question) -> Finding:
     return Finding(question, "unverifiable", {}, {}, f"no {question.protocol} sockets to verify with")
 
 
+def send_ways(lab: state.LabState, network: Network, group: Iterable[Question], via: str) -> None:
+    """Let the router hand packets for the questions' addresses to the node *via*."""
+    holder.send_operations(lab, tuple(_ways(network, group, via.removeprefix("node/"))))
+
+
 def _ways(network: Network, group: Iterable[Question], node: str) -> Iterator[Operation]:
     for address in dict.fromkeys(parse_endpoint(question.target)[0] for question in group):
         yield from vip_route(network, address, node)
@@ -83,18 +88,23 @@ def _group(lab: state.LabState, tracer: Tracer, group: Sequence[Question], patie
     probes: list[Probe] = []
     spans: list[slice] = []
     for question, shares in zip(group, predictions, strict=True):
-        sticky = is_sticky(tracer, question, shares)
-        wanted = 4 if sticky else min(enough(shares, DOUBT), MAX_TRIES)
+        probe = probe_for(lab, tracer, question, shares, patience)
+        wanted = 4 if probe.sequence else min(enough(shares, DOUBT), MAX_TRIES)
         spans.append(slice(len(probes), len(probes) + wanted))
-        # An affinity table belongs to a Service port: all of a client's connections to the Service share it.
-        client = client_namespace(lab, tracer.cluster, question.source)
-        sequence = f"{client} {question.service}" if sticky else ""
-        address, port = parse_endpoint(question.target)
-        said = question_bytes(question.protocol, is_dns=any(is_dns_answer(tracer.cluster, words) for words in shares))
-        probes.extend([Probe(client, address, port, question.protocol, patience, sequence, said)] * wanted)
+        probes.extend([probe] * wanted)
     observations = probe_all(lab, probes) if probes else ()
     for question, shares, span in zip(group, predictions, spans, strict=True):
-        yield compare(question, shares, observations[span], sticky=is_sticky(tracer, question, shares))
+        yield compare(question, shares, observations[span], sticky=bool(probes[span.start].sequence))
+
+
+def probe_for(lab: state.LabState, tracer: Tracer, question: Question, shares: Shares, patience: float) -> Probe:
+    """Return the probe that asks a question; those of a sticky Service's client form a sequence."""
+    # An affinity table belongs to a Service port: all of a client's connections to the Service share it.
+    client = client_namespace(lab, tracer.cluster, question.source)
+    sequence = f"{client} {question.service}" if is_sticky(tracer, question, shares) else ""
+    address, port = parse_endpoint(question.target)
+    said = question_bytes(question.protocol, is_dns=any(is_dns_answer(tracer.cluster, words) for words in shares))
+    return Probe(client, address, port, question.protocol, patience, sequence, said)
 
 
 def is_dns_answer(cluster: Cluster, words: str) -> bool:
@@ -122,7 +132,16 @@ def client_namespace(lab: state.LabState, cluster: Cluster, source: str) -> str:
 
 def predicted(tracer: Tracer, question: Question) -> Shares:
     """Return the share of each outcome, in the words of an observation."""
-    answer = tracer.trace(TraceQuery(question.source, question.target, question.via, question.protocol))
+    return shares_of(tracer.trace(query_of(question)))
+
+
+def query_of(question: Question) -> TraceQuery:
+    """Return a question as the tracer takes it."""
+    return TraceQuery(question.source, question.target, question.via, question.protocol)
+
+
+def shares_of(answer: Answer) -> Shares:
+    """Return the share of each outcome of an answer, in the words of an observation."""
     shares: Shares = {}
     for outcome in answer.outcomes:
         words = outcome_words(outcome)
@@ -146,9 +165,12 @@ def observation_words(observation: Observation) -> str:
 
 
 def is_sticky(tracer: Tracer, question: Question, shares: Shares) -> bool:
-    """Whether the Service keeps clients at one endpoint: then tries are not independent."""
-    if not any(words.startswith("DELIVERED") for words in shares):
-        return False
+    """Whether the Service keeps clients at one endpoint and answers: then tries are not independent."""
+    return has_affinity(tracer, question) and any(words.startswith("DELIVERED") for words in shares)
+
+
+def has_affinity(tracer: Tracer, question: Question) -> bool:
+    """Whether the Service that a question is about keeps clients at one endpoint."""
     namespace, _, name = question.service.partition("/")
     service = tracer.cluster.service(namespace, name)
     return service is not None and service.affinity_seconds is not None
