@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from netsim.errors import printable
+from netsim.l7.apisix.decide import ApisixTable, misfit
 from netsim.l7.decision import CODES, Decision, Share
-from netsim.l7.gateway.table import GatewayTable
+from netsim.l7.gateway.decide import find_entry, is_grpc, matched_rule
+from netsim.l7.gateway.matches import Entry
+from netsim.l7.gateway.table import GatewayTable, ListenerTable, best_listener
 from netsim.l7.nginx.decide import NginxTable, find_location, matched_of
 from netsim.l7.nginx.merge import Location
 from netsim.l7.nginx.servers import Server
@@ -41,7 +44,7 @@ def explain(answer: Answer, request: Request, routers: Sequence[Router]) -> tupl
             _verdict(decision),
             f"request     {scheme}{request.scheme}://{request.host or request.sni or ''}{_port(request)}{request.uri}",
             _controller(router),
-            *_table_lines(router, request),
+            *_table_lines(answer, request),
             *_outcome(decision),
             *(f"note        {note}" for note in decision.notes),
             *_ignored(routers, request),
@@ -52,6 +55,8 @@ def explain(answer: Answer, request: Request, routers: Sequence[Router]) -> tupl
 def _controller(router: Router) -> str:
     if isinstance(router.table, GatewayTable):
         return f"controller  {router.dialect}: {len(router.table.gateways)} Gateways, {len(router.table.routes)} routes"
+    if isinstance(router.table, ApisixTable):
+        return f"controller  {router.dialect}, class {router.name}: {len(router.table.routes)} routes"
     counts = f"{len(router.handled)} of {len(router.handlings)} Ingresses handled"
     return f"controller  {router.dialect}, class {router.name or '(none)'}: {counts}"
 
@@ -67,12 +72,16 @@ def _verdict(decision: Decision) -> str:
     return f"{status} {decision.code}: {reason}" if reason else f"{status} {decision.code}"
 
 
-def _table_lines(router: Router, request: Request) -> Iterator[str]:
-    table = router.table
+def _table_lines(answer: Answer, request: Request) -> Iterator[str]:
+    table = answer.router.table
     if isinstance(table, NginxTable):
         yield from _nginx_lines(table, request)
     elif isinstance(table, SpecTable):
         yield from _candidate_lines(spec_candidates(table, request))
+    elif isinstance(table, ApisixTable):
+        yield from _candidate_lines(apisix_candidates(table, request))
+    else:
+        yield from _gateway_lines(table, answer.decision.handled_by, request)
 
 
 def _candidate_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
@@ -167,6 +176,51 @@ def _judge_spec(route: SpecRoute, winner: SpecRoute | None, path: str) -> Candid
         return Candidate(rule, place, True, "exact match" if kind == "Exact" else "longest matching prefix")
     matches = path == text if kind == "Exact" else prefix_matches(text, path)
     return Candidate(rule, place, False, "a shorter path" if matches else f"does not match {path}")
+
+
+def apisix_candidates(table: ApisixTable, request: Request) -> list[Candidate]:
+    """Return the routes whose host and URI fit, in the order in which they are tried, up to the one that wins."""
+    uri = normalize(request.path) or ""
+    found: list[Candidate] = []
+    for uris in table.hosts.falling(request.host_name):
+        for route in uris.candidates(uri):
+            why = misfit(route, request, uri)
+            rule = f"{' '.join(route.hosts) or '*'} {' '.join(route.uris)}"
+            found.append(Candidate(rule, str(route.matched), not why, why or "the first that fits"))
+            if not why:
+                return found
+    return found
+
+
+def _gateway_lines(table: GatewayTable, gateway: str, request: Request) -> Iterator[str]:
+    """The listener that takes the request, and its routes' matches in the order of their precedence."""
+    for key, listeners in table.candidates(gateway or request.gateway):
+        on_port = [one for one in listeners if one.listener.port == request.port]
+        found = best_listener(on_port, request.server_name if request.secure else request.host_name)
+        if found is None:
+            yield f"gateway     {key}: no listener on port {request.port} for this name"
+            continue
+        name = found.listener.hostname or "any name"
+        yield f"gateway     {key}: listener {found.listener.name} ({found.listener.protocol}, {name})"
+        yield from _candidate_lines(gateway_candidates(found, request))
+
+
+def gateway_candidates(found: ListenerTable, request: Request) -> list[Candidate]:
+    """Return the matches for this hostname, preferred first, each with why it won or lost."""
+    winner = find_entry(found, request)
+    tables = (found.grpc, found.http) if is_grpc(request) else (found.http,)
+    entries = [entry for table in tables for listed in table.falling(request.host_name) for entry in listed]
+    judged = [_judge_entry(entry, winner, request) for entry in {id(entry): entry for entry in entries}.values()]
+    return sorted(judged, key=lambda one: (not one.won, one.reason.startswith("does not match")))
+
+
+def _judge_entry(entry: Entry, winner: Entry | None, request: Request) -> Candidate:
+    extras = [entry.method, *(f"{value.name}={value.text}" for value in (*entry.headers, *entry.queries))]
+    rule = " ".join(word for word in (entry.path_type, entry.path, *extras) if word)
+    place = str(matched_rule(entry.route, entry.rule))
+    if entry is winner:
+        return Candidate(rule, place, True, "preferred among those that match")
+    return Candidate(rule, place, False, "comes later" if entry.matches(request) else "does not match the request")
 
 
 def _outcome(decision: Decision) -> Iterator[str]:

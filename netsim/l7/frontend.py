@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from iptables_gen.values import decimal
 from netsim.cluster.model import Cluster, Pod, Service
 from netsim.cluster.read import dig, labels_of, mapping, objects, text
 from netsim.cluster.selectors import matches_map
@@ -32,7 +33,9 @@ _SCHEMES: Final = {"http": "http", "https": "https", 80: "http", 443: "https"}
 
 @dataclass(frozen=True, slots=True)
 class Frontend:
-    """How a controller is reached. `schemes` are http or https by container port; assumed: the input has no such workload."""
+    """How a controller is reached. `schemes` are http or https by container port; assumed: the input has no such
+    workload.
+    """
 
     services: tuple[Service, ...] = ()
     pods: tuple[Pod, ...] = ()
@@ -89,7 +92,9 @@ def _belongs(pod: Pod, namespace: str, labels: Mapping[str, str]) -> bool:
 
 
 def _leads(service: Service, labels: Labels) -> bool:
-    """Whether a Service with HTTP ports selects the controller's pods (its admission webhook's Service does not count)."""
+    """Whether a Service with HTTP ports selects the controller's pods (its admission webhook's Service does not
+    count).
+    """
     if not service.selector or not any(_port_scheme(port.target_port, port.name, port.port) for port in service.ports):
         return False
     return any(
@@ -99,7 +104,9 @@ def _leads(service: Service, labels: Labels) -> bool:
 
 
 def _agree(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    """Whether no pod label contradicts the selector, and at least one meets it: templates carry more than selectors do."""
+    """Whether no pod label contradicts the selector, and at least one meets it: templates carry more than selectors
+    do.
+    """
     shared = selector.keys() & labels.keys()
     return bool(shared) and all(selector[key] == labels[key] for key in shared)
 
@@ -129,12 +136,12 @@ def _listener_schemes(table: GatewayTable) -> Iterator[tuple[int, str]]:
 
 
 def _flag(router: Router, name: str, default: int) -> int:
-    value = router.controller.flag(name)
-    return int(value) if value.isdigit() else default
+    value = decimal(router.controller.flag(name))
+    return default if value is None else value
 
 
 def addresses_of(matched: Matched | None) -> tuple[str, ...]:
-    """Return the addresses in status.loadBalancer (Ingress) or status.addresses (Gateway) of the object that matched."""
+    """Return the addresses in status.loadBalancer (Ingress) or status.addresses (Gateway) of what matched."""
     if matched is None or matched.source is None:
         return ()
     status = mapping(matched.source.data.get("status"))

@@ -85,18 +85,21 @@ def find_route(table: ApisixTable, request: Request, uri: str) -> Route | None:
     """Return the route that takes the request."""
     for uris in table.hosts.falling(request.host_name):
         for route in uris.candidates(uri):
-            if fits(route, request, uri):
+            if not misfit(route, request, uri):
                 return route
     return None
 
 
-def fits(route: Route, request: Request, uri: str) -> bool:
-    """Whether method, client address and conditions hold; hosts and URIs were looked up before."""
+def misfit(route: Route, request: Request, uri: str) -> str:
+    """Return why a route does not take the request although host and URI fit: method, client, condition; "" if it
+    does.
+    """
     if route.methods and request.method not in route.methods:
-        return False
+        return f"method {request.method} is not among {', '.join(sorted(route.methods))}"
     if route.clients and not in_any(request.client, route.clients):
-        return False
-    return all(expr.holds(request, uri) for expr in route.exprs)
+        return f"client {request.client} is not in remoteAddrs"
+    failed = next((expr for expr in route.exprs if not expr.holds(request, uri)), None)
+    return f"condition {failed.scope} {failed.name} {failed.operator} {' '.join(failed.values)} fails" if failed else ""
 
 
 def _certificate(table: ApisixTable, request: Request) -> Mapping[str, str] | None:

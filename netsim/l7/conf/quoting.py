@@ -11,6 +11,7 @@ import ipaddress
 import re
 from typing import Final
 
+from iptables_gen.values import decimal
 from netsim.l7.nginx.variables import VARIABLE, known_variable
 from netsim.l7.pcre import compile_pattern
 
@@ -53,7 +54,8 @@ def with_variables(value: str, groups: int, names: dict[str, int] | None = None)
         if names and names.get(name, 10) < 10:
             return f"${names[name]}"
         if name.isdigit():
-            return f"${name}" if int(name) <= groups else ""
+            number = decimal(name)
+            return f"${name}" if number is not None and number <= groups else ""
         return f"${{{name}}}" if known_variable(name) else ""
 
     parts: list[str] = []
@@ -98,9 +100,10 @@ def server_address(endpoint: str) -> str:
         address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError as error:
         raise Refused("it is no address") from error
-    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
+    number = decimal(port) or 0
+    if not colon or not 0 < number < 65536:
         raise Refused("it has no port")
-    return f"[{address}]:{int(port)}" if address.version == 6 else f"{address}:{int(port)}"
+    return f"[{address}]:{number}" if address.version == 6 else f"{address}:{number}"
 
 
 def identifier(text: str, limit: int = 120) -> str:

@@ -11,8 +11,11 @@ import pytest
 import yaml
 
 from netsim.cli.main import run
+from netsim.l7.explain import explain
+from netsim.l7.request import from_query
+from netsim.l7.router import build_routers, decide
 from tests.netsim.l7.expectations import differences
-from tests.netsim.l7.recorded import FILES, flags_of, read
+from tests.netsim.l7.recorded import FILES, cluster_of, flags_of, options_of, read
 
 
 def arguments(recorded: dict[str, Any], dialect: str) -> Iterator[str]:
@@ -59,6 +62,21 @@ def test_a_recorded_file_through_queries(
     for (_, expect), answer in zip(asked, answers, strict=True):
         # A cookie of a first answer is not sent here: which endpoint it would stick to is no matter of one query.
         assert list(differences({k: v for k, v in expect.items() if k != "setCookie"}, answer)) == []
+
+
+@pytest.mark.parametrize(("path", "dialect"), RUNS)
+def test_every_recorded_request_can_be_explained(path: Path, dialect: str) -> None:
+    recorded = read(path)
+    routers = build_routers(cluster_of(recorded["manifests"]), options_of(recorded, dialect))
+    for query, _ in questions(recorded, dialect):
+        request = from_query(query)
+        answer = decide(routers, request)
+        lines = explain(answer, request, routers)
+        verdict = answer.decision.outcome or answer.decision.status
+        assert lines[0].startswith(f"{verdict} {answer.decision.code}")
+        assert len(lines) <= 25
+        if answer.decision.code == "OK":
+            assert sum(line.startswith("  > ") for line in lines) == 1 or request.scheme in ("tcp", "udp", "tls")
 
 
 SHOP = """
