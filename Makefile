@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
+BENCHES = $(filter-out __init__ generate clusters campaign,$(basename $(notdir $(wildcard bench/*.py))))
 
 .PHONY: setup demo test check kernel coverage bench campaign clean system
 
@@ -39,7 +40,7 @@ coverage: setup
 	$(BIN)/python -m pytest -n 2 --cov=netsim --cov=iptables_gen --cov-report=term:skip-covered
 
 bench: $(STAMP)
-	$(BIN)/python -m bench.run
+	@for part in $(BENCHES); do echo "== $$part"; $(BIN)/python -m bench.$$part || exit 1; done
 
 campaign: setup
 	$(BIN)/python -m bench.campaign
