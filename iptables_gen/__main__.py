@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except (RulesetSyntaxError, evaluation.WordsError, dumps.FileError) as error:
-        print(error, file=sys.stderr)
+        print(str(error).encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()

@@ -177,7 +177,7 @@ def one_of(text: str, words: Mapping[str, object] | tuple[str, ...], what: str) 
     Raises:  ValueError when it is none of *words*.
     """
     if text.upper() not in words:
-        raise ValueError(f"{text!r} is not a {what}")
+        raise ValueError(f"{text!r} is no {what}")
     return text.upper()
 
 

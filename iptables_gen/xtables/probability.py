@@ -11,6 +11,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 _ONE = 0x8000_0000
+_MOST = 46_340
+"""Shares smaller than 1/n with n*n over 2^31 cannot be told from their neighbours: they stay decimals."""
 
 
 @lru_cache(maxsize=1 << 12)
@@ -28,6 +30,8 @@ def read_probability(text: str) -> Fraction:
     if not value:
         return value
     share = Fraction(1, round(1 / value))
+    if share.denominator > _MOST:
+        return value
     return share if text in (restore_digits(share), save_digits(share)) else value
 
 
@@ -35,10 +39,9 @@ def read_probability(text: str) -> Fraction:
 def restore_digits(share: Fraction) -> str:
     """Return ten decimals, as kube-proxy prints; more when ten do not tell the fraction and it is a finite decimal."""
     ten = f"{float(share):.10f}"
-    if share.numerator == 1 or Fraction(ten) == share:
+    if (share.numerator == 1 and share.denominator <= _MOST) or Fraction(ten) == share:
         return ten
-    exact = Decimal(share.numerator) / Decimal(share.denominator)
-    return format(exact, "f")
+    return format(Decimal(share.numerator) / Decimal(share.denominator), "f")
 
 
 @lru_cache(maxsize=1 << 12)

@@ -29,6 +29,7 @@ _SHORT: Final[Mapping[str, str]] = MappingProxyType(
     }
 )  # fmt: skip
 _PLAIN: Final = frozenset(["-s", "-d", "-p", "-i", "-o", "-f", "-m", "-j", "-g", "-4", "-6", "-c"])
+_ONCE: Final = ("-s", "-d", "-p", "-i", "-o", "-f", "-c")
 _IMPLIED: Final[Mapping[str, str]] = MappingProxyType({"ipv6-icmp": "icmp6"})
 
 
@@ -65,6 +66,7 @@ class Draft:
     protocol: str = ""
     latest: Clause | None = None
     counters: Counters | None = None
+    once: tuple[str, ...] = ()
 
 
 def draft_rule(words: list[Word], family: Family) -> Draft:
@@ -120,6 +122,9 @@ def _next(reader: Draft, option: Word) -> Word:
 def _read_plain(reader: Draft, option: str, word: Word, negated: bool) -> None:
     if option in ("-m", "-j", "-g", "-c", "-4", "-6") and negated:
         raise WordError(f"! cannot stand before {word.text}", word.column)
+    if option in reader.once:
+        raise WordError(f"{option} is given twice", word.column)
+    reader.once += (option,) if option in _ONCE else ()
     if option == "-f":
         reader.parts.append(Fragment(negated))
     elif option == "-m":
@@ -200,11 +205,13 @@ def _owner(reader: Draft, word: Word) -> tuple[Clause, str] | None:
     for clause in clauses:
         if clause.known is not None and asked in clause.known:
             return clause, asked
-    implied = MATCHES.get(_IMPLIED.get(reader.protocol, reader.protocol))
-    if implied and asked in implied.options:
-        _load_match(reader, Word(_IMPLIED.get(reader.protocol, reader.protocol), word.column))
-        return (reader.latest, asked) if reader.latest else None
     begun = [(clause, name) for clause in clauses for name in clause.known or () if name.startswith(asked)]
+    implied = _IMPLIED.get(reader.protocol, reader.protocol)
+    options = MATCHES[implied].options if implied in MATCHES else {}
+    own = [name for name in options if name.startswith(asked)]
+    if asked in options or (len(own) == 1 and not begun and len(asked) > 3):
+        _load_match(reader, Word(implied, word.column))
+        return (reader.latest, asked if asked in options else own[0]) if reader.latest else None
     return begun[0] if len(begun) == 1 and len(asked) > 3 else None
 
 
