@@ -136,8 +136,10 @@ def show(answer: Answer, params: Mapping[str, Any]) -> None:
         return
     from netsim.report.trace_text import answer_text
 
-    text = answer_text(answer, detail=detail, back=back, color=wants_color(params), replay=replay_command(params))
-    click.echo(text, nl=False)
+    color = wants_color(params)
+    text = answer_text(answer, detail=detail, back=back, color=color, replay=replay_command(params))
+    # click strips colours from what is no terminal unless it is told.
+    click.echo(text, nl=False, color=color)
 
 
 def replay_command(params: Mapping[str, Any]) -> str:
