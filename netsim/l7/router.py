@@ -244,13 +244,21 @@ def decide(routers: Sequence[Router], request: Request, counters: Counters | Non
     if not routers:
         raise UsageError("the input has no Ingress, Gateway or route: nothing routes this request")
     first: Answer | None = None
-    for router in routers:
+    for router in _asked(routers, request):
         answer = Answer(router, _decision(router, request, counters))
         if answer.decision.code not in _UNANSWERED:
             return answer
         first = first or answer
     assert first is not None
     return first
+
+
+def _asked(routers: Sequence[Router], request: Request) -> Sequence[Router]:
+    """A request to a named Gateway, or below HTTP, is for Gateways alone, where there are any."""
+    if request.gateway or request.scheme in ("tcp", "udp", "tls"):
+        gateways = [router for router in routers if isinstance(router.table, GatewayTable)]
+        return gateways or routers
+    return routers
 
 
 def _decision(router: Router, request: Request, counters: Counters | None) -> Decision:
