@@ -9,7 +9,7 @@ from netsim.cluster.model import Cluster
 from netsim.errors import UsageError
 from netsim.l7.conf.build import Target, compile_table
 from netsim.l7.conf.render import render
-from netsim.l7.controller import NGINX_CONTROLLER
+from netsim.l7.controller import NGINX_CONTROLLER, nginx_workloads
 from netsim.l7.ingress import ingress_classes
 from netsim.l7.nginx.decide import NginxTable
 from netsim.l7.router import RouteOptions, build_routers
@@ -50,7 +50,8 @@ def _class_names(cluster: Cluster, class_name: str) -> tuple[str, ...]:
                 f"--class {class_name!r} names no IngressClass of the input (there: {', '.join(sorted(classes))})"
             )
         return (class_name,)
-    own = sorted(name for name, found in classes.items() if found.controller == NGINX_CONTROLLER)
+    controllers = {flags.get("controller-class", NGINX_CONTROLLER) for _, flags in nginx_workloads(cluster)}
+    own = sorted(name for name, found in classes.items() if found.controller in {NGINX_CONTROLLER, *controllers})
     return tuple(own or sorted(classes)) or ("nginx",)
 
 

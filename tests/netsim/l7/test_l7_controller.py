@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from netsim.errors import UsageError
+from netsim.l7 import compile_ingress
 from netsim.l7.classes import spec_handling
 from netsim.l7.controller import read_flags
 from netsim.l7.frontend import addresses_of, find
@@ -210,3 +211,13 @@ def test_the_specification_alone_decides_who_handles(
     cluster = cluster_from(text)
     [ingress] = ingresses(cluster)
     assert spec_handling(ingress, ingress_classes(cluster), only).handled is handled
+
+
+def test_a_configuration_is_written_for_each_class_of_a_controller() -> None:
+    compiled = compile_ingress(cluster_from(CONTROLLER))
+    assert list(compiled) == ["own"]
+    assert 'server_name "shop.test";' in compiled["own"].files["nginx.conf"]
+    assert "return 301 https://$host$uri_without_slash;" in compiled["own"].files["nginx.conf"]
+    assert "foreign.test" in compile_ingress(cluster_from(CONTROLLER), "other")["other"].files["nginx.conf"]
+    with pytest.raises(UsageError, match="names no IngressClass"):
+        compile_ingress(cluster_from(CONTROLLER), "nope")
