@@ -39,6 +39,8 @@ class Mentions(NamedTuple):
 
     Two packets that differ only in that field, in addresses outside `singles` that lie in the same `networks`
     (mask, network) and that the host gives the same address type, take the same paths when no client is remembered.
+    That is said of packets whose source and destination differ: what only concerns a packet sent to its own source
+    (the hairpin sets of nftables and ipvs mode) is not mentioned.
     """
 
     singles: frozenset[int] = frozenset()

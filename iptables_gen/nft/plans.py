@@ -50,7 +50,13 @@ def key_function(found: Survey) -> KeyOf | None:
     fields = tuple(sorted(found.fields - {"src", "dst"}))
     read: Callable[[PacketView], Hashable] = attrgetter(*fields) if fields else _nothing
     classify = {side: _classifier(found, side) for side in ("src", "dst")}
-    return _joined(read, classify["src"], classify["dst"], frozenset(found.typed))
+    key = _joined(read, classify["src"], classify["dst"], frozenset(found.typed))
+    return _with_hairpins(key) if found.hairpins else key
+
+
+def _with_hairpins(key: KeyOf) -> KeyOf:
+    """Return the key with a packet's address where it goes to its own source."""
+    return lambda packet, host: (key(packet, host), packet.src if packet.src == packet.dst else None)
 
 
 def _classifier(found: Survey, side: str) -> Callable[[int], int] | None:

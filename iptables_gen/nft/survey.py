@@ -32,12 +32,16 @@ _SIDES = {"saddr": "src", "daddr": "dst"}
 
 @dataclass(slots=True)
 class Survey:
-    """What is read. `typed` holds the addresses (`src`, `dst`) whose type the host is asked for."""
+    """What is read. `typed` holds the addresses (`src`, `dst`) whose type the host is asked for.
+
+    `hairpins`: some rule asks for packets whose source is their destination, naming each (they are not in `singles`).
+    """
 
     fields: set[str] = field(default_factory=set)
     typed: set[str] = field(default_factory=set)
     singles: dict[str, set[int]] = field(default_factory=lambda: {"src": set(), "dst": set()})
     networks: dict[str, dict[tuple[int, int], None]] = field(default_factory=lambda: {"src": {}, "dst": {}})
+    hairpins: bool = False
 
     def mentions(self, side: str) -> Mentions | None:
         """Return the addresses told apart on one side, None when they cannot be named."""
@@ -126,9 +130,21 @@ def _columns(table: Table, right: Right) -> list[tuple[Literal, ...]]:
 def _operand(found: Survey, operand: Operand, keys: list[tuple[Literal, ...]] | None) -> None:
     """Add what an operand reads; `keys` are what it is compared with, None when its value is used."""
     parts = operand.parts if isinstance(operand, Concat) else (operand,)
+    if keys and _only_hairpins(parts, keys):
+        found.hairpins = True
+        keys = []
     for place, part in enumerate(parts):
         column = None if keys is None else [key[place] for key in keys if place < len(key)]
         _part(found, part, column)
+
+
+def _only_hairpins(parts: tuple[Operand, ...], keys: list[tuple[Literal, ...]]) -> bool:
+    """Whether source and destination are both looked up, and are the same single address in every key."""
+    places = {part.name: place for place, part in enumerate(parts) if isinstance(part, Payload)}
+    if "saddr" not in places or "daddr" not in places:
+        return False
+    source, target = places["saddr"], places["daddr"]
+    return all(isinstance(key[source], Address) and key[source] == key[target] for key in keys)
 
 
 def _part(found: Survey, part: Operand, column: list[Literal] | None) -> None:

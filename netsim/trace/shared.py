@@ -132,9 +132,11 @@ class Shared:
         """Return what the node's PREROUTING makes of a packet; only its last base chain may do anything."""
         node, paths = door.node, NOTHING_HAPPENS
         for item in node.entries(Hook.PREROUTING, packet.family):
-            if not _inert(paths):
+            if _inert(paths):
+                paths = item.entry.run(packet, node)
+            elif not item.translates:
                 return Fork(paths)
-            paths = item.entry.run(packet, node)
+            # What is translated is not asked again by nat chains; a path that is not makes no fork (`_branch`).
         key = (node.name, id(paths))
         found = self._forks.get(key)
         if found is None:
