@@ -52,11 +52,17 @@ def format_endpoint(ip: str, port: int) -> str:
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
+def decimal(text: str) -> int | None:
+    """Return the number that ASCII digits spell; None for any other text and for more digits than 64 bits may need."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+
+
 def parse_endpoint(text: str) -> tuple[str, int]:
     """Return (ip, port) of `IP:PORT` or `[V6]:PORT`."""
     ip, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit():
+    number = decimal(port)
+    if not colon or number is None:
         raise ValueError(f"{text!r} is not ADDRESS:PORT")
     ip = ip[1:-1] if ip.startswith("[") and ip.endswith("]") else ip
     parse_ip(ip)
-    return ip, int(port)
+    return ip, number

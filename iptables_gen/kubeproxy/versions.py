@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from iptables_gen.values import decimal
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
@@ -27,9 +29,12 @@ DEFAULT: Final = Version(1, 36)
 def parse_version(text: str) -> Version:
     """Return the version of `v1.36`, `1.36` or `v1.36.2`; raise ValueError for anything else."""
     parts = text.removeprefix("v").split(".")
-    if len(parts) not in (2, 3) or not all(part.isdigit() for part in parts):
-        raise ValueError(f"{text!r} is not a Kubernetes version such as v1.36")
-    return Version(int(parts[0]), int(parts[1]))
+    numbers = [decimal(part) for part in parts]
+    match numbers:
+        case [int() as major, int() as minor] | [int() as major, int() as minor, int()]:
+            return Version(major, minor)
+        case _:
+            raise ValueError(f"{text!r} is not a Kubernetes version such as v1.36")
 
 
 def counts_with_nfacct(version: Version) -> bool:

@@ -12,7 +12,7 @@ import click
 
 from netsim.cli.options import apply, input_options, output_option, queries_option
 from netsim.cli.session import Session, open_session, pod_name
-from netsim.errors import UsageError
+from netsim.errors import UsageError, printable_lines
 
 if TYPE_CHECKING:
     from netsim.cluster.model import Pod
@@ -31,7 +31,7 @@ LOOKUP_KEYS = frozenset(
 
 _QUESTION = (
     click.option("--from", "source", metavar="POD", help="Ask as this pod (pod/NS/NAME) would."),
-    click.option("--short", is_flag=True, help="Only the answers' data."),
+    click.option("--short", is_flag=True, help="Only the answers' data, in text output."),
     click.option("--tcp", is_flag=True, help="Ask over TCP."),
     click.option("--bufsize", type=click.IntRange(0, 65535), metavar="B", help="Ask with EDNS and this payload size."),
     click.option("--dnssec", is_flag=True, help="Set the DO bit (EDNS)."),
@@ -189,14 +189,15 @@ def answer_one(run: Run) -> int:
     name, asked, notes = _ask_one(run)
     notes += upstream_note(run.dns, asked.answer)
     run.note(*notes)
-    if run.params["short"]:
-        click.echo(short(asked.answer), nl=False)
-        return 0
     if run.params["output"] == "text":
-        click.echo(answer_text(asked, name), nl=False)
-        return 0
-    _print(answer_json(asked) | _noted(run, notes), run.params["output"])
+        _say(short(asked.answer) if run.params["short"] else answer_text(asked, name))
+    else:
+        _print(answer_json(asked) | _noted(run, notes), run.params["output"])
     return 0
+
+
+def _say(text: str) -> None:
+    click.echo(printable_lines(text), nl=False)
 
 
 def _ask_one(run: Run) -> tuple[str, Asked, tuple[Any, ...]]:
@@ -324,12 +325,9 @@ def look_up_one(run: Run) -> int:
     query = {"lookup": params["lookup"]} | ({"from": params["source"]} if params["source"] else {})
     resolution = _look_up(run, query)
     run.note(*resolution.notes)
-    if params["short"]:
-        click.echo(
-            "".join(f"{address}\n" for address in resolution.addresses or (resolution.name,) if address), nl=False
-        )
-    elif params["output"] == "text":
-        click.echo(lookup_text(resolution, params["libc"], params["api"]), nl=False)
+    if params["output"] == "text":
+        found = "".join(f"{address}\n" for address in resolution.addresses or (resolution.name,) if address)
+        _say(found if params["short"] else lookup_text(resolution, params["libc"], params["api"]))
     else:
         _print(lookup_json(resolution, params["libc"], params["api"]) | _noted(run, resolution.notes), params["output"])
     return 0
@@ -395,7 +393,7 @@ def print_zone(run: Run) -> int:
     run.note()
     records = list(zone_records(run.dns.server))
     if run.params["output"] == "text":
-        click.echo("\n".join((*zone_lines(records), "")), nl=False)
+        _say("".join(f"{line}\n" for line in zone_lines(records)))
     else:
         head = {"schema": "netsim.dns.zone/v1", "records": [record_json(record) for record in records]}
         _print(head | _noted(run, ()), run.params["output"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
+from io import StringIO, TextIOWrapper
 
 import click
 
@@ -22,6 +24,10 @@ VERBS: dict[str, str] = {
     "validate": "Say what the API server would say of each object.",
     "why": "Say why a Service does not answer, and what to fix first.",
 }
+
+
+UNWRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
+"""Errors of a standard output that takes no more."""
 
 
 class Verbs(click.Group):
@@ -58,30 +64,80 @@ def cli() -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; never raises for bad input."""
-    from netsim.cli.terminal import report_bug
+    from netsim.cli.terminal import complain, report_bug
     from netsim.errors import NetsimError
 
     try:
-        result = cli.main(arguments, prog_name="netsim", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        return _invoke(arguments)
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
     except click.ClickException as error:
-        error.show()
+        complain(_words_of(error))
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
     except NetsimError as error:
-        click.echo(str(error), err=True)
+        complain(str(error))
         return error.exit_code
     except BrokenPipeError:
-        # The reader went away (`| head`): not an error, and the interpreter must not complain while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # The reader went away (`| head`): not an error.
         return 0
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            return report_bug(error)
+        complain(f"cannot write the answer: {error.strerror or error}")
+        return 3
     except Exception as error:
         return report_bug(error)
 
 
+def _invoke(arguments: list[str] | None) -> int:
+    """Run the command and send what it printed on its way, while errors of writing still have their exit code."""
+    from netsim.errors import UsageError
+
+    for word in sys.argv[1:] if arguments is None else arguments:
+        if not word.isprintable() and any("\ud800" <= c <= "\udfff" for c in word):
+            raise UsageError(f"{word!r} is not UTF-8 text")
+    result = cli.main(arguments, prog_name="netsim", standalone_mode=False)
+    sys.stdout.flush()
+    return result if isinstance(result, int) else 0
+
+
+def _words_of(error: click.ClickException) -> str:
+    """Return what click says of bad usage: its usage lines and the error."""
+    shown = StringIO()
+    error.show(shown)
+    return shown.getvalue().rstrip("\n")
+
+
 def main() -> None:
     """`netsim`: exit with the contract's code."""
-    sys.exit(run())
+    closed = _reopen_standard_streams()
+    code = 3 if 1 in closed else run()
+    if 1 in closed:
+        print("cannot write the answer: standard output is closed", file=sys.stderr)
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            # What could not be written is known already: the interpreter must not complain again when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    sys.exit(code)
+
+
+def _reopen_standard_streams() -> list[int]:
+    """Return which of the file descriptors 0 to 2 were closed; they lead nowhere now: no file may take their place.
+
+    Text on stdout is UTF-8 whatever the locale says.
+    """
+    closed = []
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            closed.append(os.open(os.devnull, os.O_RDWR))
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    return closed

@@ -5,15 +5,26 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from netsim.errors import Problem, printable
+from netsim.errors import Problem, printable, printable_lines
 from netsim.notes import Note
 
 
 def say(text: str) -> None:
     """Print one line to stderr, control characters escaped."""
-    print(printable(text), file=sys.stderr)
+    _tell(printable(text))
+
+
+def complain(text: str) -> None:
+    """Print an error of one or more lines to stderr, control characters escaped."""
+    _tell(printable_lines(text))
+
+
+def _tell(text: str) -> None:
+    # A stderr that takes no more is no reason to keep the answer back.
+    with suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 def show_notes(notes: Iterable[Note], *, quiet: bool = False) -> None:
@@ -32,7 +43,7 @@ def show_warnings(problems: Iterable[Problem], *, quiet: bool = False) -> None:
 
 def report_bug(error: BaseException) -> int:
     """Say that netsim is at fault, with the traceback for the report; return exit code 70 (EX_SOFTWARE)."""
-    traceback.print_exception(error)
+    complain("".join(traceback.format_exception(error)).rstrip("\n"))
     say(f"netsim: internal error: {type(error).__name__}: {error}; please report this with the input that caused it")
     return 70
 

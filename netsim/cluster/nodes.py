@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from iptables_gen.values import decimal
 from netsim.cluster.model import HostAddress, Node, Taint
 from netsim.cluster.read import (
     IPV4,
@@ -88,7 +89,7 @@ def host_addresses(annotation: str) -> Iterator[HostAddress]:
         address, _, prefix = rest.partition("/")
         ip = canonical_ip(address)
         bits = 32 if family_of(ip) == IPV4 else 128
-        length = int(prefix) if prefix.isascii() and prefix.isdigit() else bits
+        length = bits if (given := decimal(prefix)) is None else given
         if ip and length <= bits:
             yield HostAddress(interface if equals else "eth0", ip, length)
 

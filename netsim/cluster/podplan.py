@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from iptables_gen.values import decimal
 from netsim.cluster.allocate import ip_number, pick_pod_ip
 from netsim.cluster.fate import fate_of
 from netsim.cluster.model import Node, Pod
@@ -226,8 +227,7 @@ def _in_order(pods: Sequence[Pod], kinds: Kinds) -> Iterable[Pod]:
 
 
 def _ordinal(pod: Pod) -> int:
-    tail = pod.name.rpartition("-")[2]
-    return int(tail) if tail.isascii() and tail.isdigit() else 0
+    return decimal(pod.name.rpartition("-")[2]) or 0
 
 
 def _stuck_notes(pods: Iterable[Pod]) -> list[Note]:

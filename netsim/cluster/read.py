@@ -11,6 +11,7 @@ from functools import lru_cache
 from socket import AF_INET, inet_pton
 from typing import Any
 
+from iptables_gen.values import decimal
 from netsim.manifests.objects import Manifest
 
 Data = Mapping[str, Any]
@@ -86,8 +87,8 @@ def canonical_ip(address: object) -> str:
 @lru_cache(maxsize=1 << 17)
 def _parse_sloppily(address: str) -> str:
     parts = address.split(".")
-    if len(parts) == 4 and all(part.isascii() and part.isdigit() for part in parts):
-        address = ".".join(str(int(part)) for part in parts)
+    if len(parts) == 4 and None not in (numbers := [decimal(part) for part in parts]):
+        address = ".".join(map(str, numbers))
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

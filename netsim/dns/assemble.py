@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from iptables_gen.values import decimal
 from netsim.cluster.model import Cluster
 from netsim.dns.autopath import Autopath
 from netsim.dns.cache import Bounds, Cache, CacheSettings, Loadbalance
@@ -100,8 +101,8 @@ def _port(key: str) -> int:
     scheme, found, rest = key.partition("://")
     if found and scheme not in ("dns",):
         return {"tls": 853, "https": 443, "grpc": 443, "quic": 853, "doq": 853, "https3": 443}.get(scheme, 0)
-    port = (rest or key).rpartition(":")[2]
-    return int(port) if port.isdigit() and ":" in key else 53
+    port = decimal((rest or key).rpartition(":")[2])
+    return port if port is not None and ":" in key else 53
 
 
 def _block(block: ServerBlock, making: _Making) -> Block:
@@ -139,8 +140,8 @@ def _forward(directive: Directive, following: Plugin, making: _Making) -> Plugin
 def _cache(directive: Directive, following: Plugin, making: _Making) -> Plugin:
     words = list(directive.arguments)
     success, denial = Bounds(5, 3600), Bounds(5, 1800)
-    if words and words[0].isdigit():
-        high = int(words.pop(0))
+    if words and (high := decimal(words[0])) is not None:
+        del words[0]
         success, denial = Bounds(5, high), Bounds(5, high)
     settings = CacheSettings(tuple(map(zone_of, words)) or making.zones, success, denial)
     for line in directive.block or ():
@@ -155,7 +156,7 @@ def _cache_option(settings: CacheSettings, line: Directive, making: _Making) -> 
     match line.name, words:
         case (("success" | "denial"), _):
             old = settings.success if line.name == "success" else settings.denial
-            numbers = [int(word) for word in words[1:3] if word.isdigit()]
+            numbers = [number for word in words[1:3] if (number := decimal(word)) is not None]
             high = numbers[0] if numbers else old.high
             bounds = Bounds(numbers[1] if len(numbers) > 1 else old.low, high)
             return replace(settings, success=bounds) if line.name == "success" else replace(settings, denial=bounds)
@@ -176,10 +177,10 @@ def _cache_option(settings: CacheSettings, line: Directive, making: _Making) -> 
 
 def _seconds(line: Directive, duration: str, making: _Making) -> int:
     units = {"s": 1, "m": 60, "h": 3600}
-    if duration.isdigit():
-        return int(duration)
-    if duration[:-1].isdigit() and duration[-1:] in units:
-        return int(duration[:-1]) * units[duration[-1]]
+    if (seconds := decimal(duration)) is not None:
+        return seconds
+    if (count := decimal(duration[:-1])) is not None and duration[-1:] in units:
+        return count * units[duration[-1]]
     raise _error(line, making, f"{duration!r} is not a duration")
 
 
@@ -213,10 +214,15 @@ def _hosts(directive: Directive, following: Plugin, making: _Making) -> Plugin:
         tuple(map(zone_of, words)) or making.zones,
         addresses,
         names,
-        int(ttl.arguments[0]) if ttl and ttl.arguments and ttl.arguments[0].isdigit() else DEFAULT_TTL,
+        _hosts_ttl(ttl),
         None if fallthrough is None else tuple(map(zone_of, fallthrough.arguments)) or (".",),
         following,
     )
+
+
+def _hosts_ttl(ttl: Directive | None) -> int:
+    value = decimal(ttl.arguments[0]) if ttl and ttl.arguments else None
+    return DEFAULT_TTL if value is None else value
 
 
 def _error(directive: Directive, making: _Making, problem: str) -> CorefileError:

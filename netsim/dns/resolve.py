@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from netsim.cluster.model import Cluster, Pod
+from netsim.dns.names import parse_ip
 from netsim.dns.open import ClusterDns, open_dns
 from netsim.dns.podconf import PodFiles, node_files, pod_files
 from netsim.dns.records import DEFAULT_CLIENT
@@ -22,6 +23,7 @@ from netsim.dns.stub.glibc import Glibc
 from netsim.dns.stub.go import Go
 from netsim.dns.stub.musl import Musl
 from netsim.dns.stub.wire import Api, Found, Sent, Wire
+from netsim.errors import UsageError
 from netsim.notes import Note
 
 NXDOMAIN, NODATA, TRY_AGAIN, NOT_A_NAME = "NXDOMAIN", "NODATA", "DNS_NO_ANSWER", "NOT_A_HOST_NAME"
@@ -74,6 +76,8 @@ def look_up(
     localdomain: str = "",
 ) -> Resolution:
     """Resolve a host name with these files; client_ips are the process's own addresses (for AI_ADDRCONFIG)."""
+    if api == "nameinfo" and parse_ip(host) is None:
+        raise UsageError(f"{host!r} is not an address: nameinfo asks for the name of one")
     conf = read_resolv_conf(files.resolv_conf, libc, localdomain)
     hosts = read_hosts(files.hosts)
     client_ips = client_ips or (DEFAULT_CLIENT,)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
+from iptables_gen.values import decimal
 from netsim.errors import UsageError
 
 Operator = Literal["in", "notin", "exists", "!", "gt", "lt"]
@@ -36,9 +37,9 @@ class Requirement:
             case "!":
                 return value is None
             case "gt":
-                return _number(value) is not None and int(value or 0) > int(self.values[0])
+                return _compared(value, self.values[0]) > 0
             case "lt":
-                return _number(value) is not None and int(value or 0) < int(self.values[0])
+                return _compared(value, self.values[0]) < 0
             case _ as never:
                 assert_never(never)
 
@@ -46,8 +47,15 @@ class Requirement:
 Selector = tuple[Requirement, ...]
 
 
-def _number(value: str | None) -> int | None:
-    return int(value) if value is not None and value.lstrip("-").isdigit() else None
+def _compared(value: str | None, limit: str) -> int:
+    """Return whether a label is above (1) or below (-1) a limit, as integers; 0 also where either is none."""
+    left, right = _number(value or ""), _number(limit)
+    return 0 if left is None or right is None else (left > right) - (left < right)
+
+
+def _number(value: str) -> int | None:
+    number = decimal(value.removeprefix("-"))
+    return -number if number is not None and value.startswith("-") else number
 
 
 def matches(selector: Selector, labels: Mapping[str, str]) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from iptables_gen.values import decimal
 from netsim.dns.open import ClusterDns
 from netsim.dns.wire import HEADER, QR, RD, parse, render
 from netsim.errors import LabError, NetsimError, UsageError, printable
@@ -25,9 +26,10 @@ def parse_listen(text: str) -> tuple[str, int]:
     """Return (address, port) of `ADDR:PORT`, `[V6]:PORT` or `:PORT`."""
     host, colon, port = text.rpartition(":")
     host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not colon or not port.isdigit() or int(port) > 65535:
+    number = decimal(port)
+    if not colon or number is None or number > 65535:
         raise UsageError(f"--serve {text!r}: write ADDR:PORT")
-    return host or "127.0.0.1", int(port)
+    return host or "127.0.0.1", number
 
 
 def respond(data: bytes, transport: str, client: str, dns: ClusterDns, now: float) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from iptables_gen.values import decimal
 from netsim.dns import selector
 from netsim.dns.corefile import CorefileError, Directive
 from netsim.dns.names import fqdn, is_reverse
@@ -56,7 +57,7 @@ def zone_of(key: str) -> str:
     if "/" in text:
         return _reverse_zone(text)
     host, colon, port = text.rpartition(":")
-    return fqdn((host if colon and port.isdigit() else text).lower())
+    return fqdn((host if colon and decimal(port) is not None else text).lower())
 
 
 def _reverse_zone(text: str) -> str:
@@ -113,9 +114,10 @@ def _read_option(line: Directive, values: dict[str, object], unmodelled: list[st
 
 
 def _ttl(words: tuple[str, ...]) -> int:
-    if len(words) != 1 or not words[0].isdigit() or not 0 <= int(words[0]) <= 3600:
+    value = decimal(words[0]) if len(words) == 1 else None
+    if value is None or value > 3600:
         raise UsageError(f"ttl must be in range [0, 3600]: {' '.join(words)}")
-    return int(words[0])
+    return value
 
 
 def _pod_mode(words: tuple[str, ...]) -> str:

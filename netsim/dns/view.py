@@ -209,8 +209,10 @@ def _assumed(cluster: Cluster, settings: KubernetesSettings) -> Iterator[Service
     if settings.labels or cluster.service("default", "kubernetes"):
         return
     cidrs = cluster.service_cidrs or cluster.assumed_service_cidrs or (DEFAULT_SERVICE_CIDR,)
-    first = str(ipaddress.ip_network(cidrs[0])[1])
-    yield Service("default", "kubernetes", cluster_ips=(first,), ports=(ServicePort("https", 443),))
+    network = ipaddress.ip_network(cidrs[0])
+    # No API server starts with a range too small for its own address.
+    if network.num_addresses > 1:
+        yield Service("default", "kubernetes", cluster_ips=(str(network[1]),), ports=(ServicePort("https", 443),))
 
 
 def _service(service: Service, slices: list[SliceEntry]) -> ServiceEntry:

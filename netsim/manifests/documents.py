@@ -98,11 +98,11 @@ def _bad_separator(name: str, rest: bytes, line: int) -> Problem:
 def _json(name: str, raw: bytes) -> Iterator[Document | Problem]:
     source = jsondoc.Source(name, raw)
     try:
-        value = jsondoc.parse(raw)
+        document = _json_document(source, 0, raw, jsondoc.parse(raw))
     except jsondoc.NotJSON as error:
         yield from _other_than_one_json(source, error)
         return
-    yield _json_document(source, 0, raw, value)
+    yield document
 
 
 def _json_document(source: jsondoc.Source, start: int, raw: bytes, value: Any) -> Document:

@@ -106,8 +106,13 @@ def has_duplicate_keys(raw: bytes, value: Any) -> bool:
     Written again, a value without duplicates has the text's tokens; with duplicates it has fewer. So texts that are
     equal but for white space prove that there is none, and only otherwise (unusual escapes or numbers) every object is
     looked at.
+
+    Raises:  NotJSON for what is nested so deep (254 levels) that it cannot be written again.
     """
-    again = orjson.dumps(value).translate(None, _SPACE)
+    try:
+        again = orjson.dumps(value).translate(None, _SPACE)
+    except TypeError:
+        raise NotJSON("exceeded max depth", 0) from None
     text = raw.translate(None, _SPACE)
     if text == again:
         return False
@@ -126,7 +131,8 @@ def _duplicates(raw: bytes) -> list[str]:
             found.extend(dict.fromkeys(key for key in keys if keys.count(key) > 1))
         return made
 
-    json.loads(raw, object_pairs_hook=check)
+    # Numbers stay text: their values are not needed here, and Python refuses to read very long ones.
+    json.loads(raw, object_pairs_hook=check, parse_int=str, parse_float=str)
     return found
 
 
@@ -167,7 +173,7 @@ def documents(raw: bytes) -> Iterator[tuple[int, int]]:
     Raises:  NotJSON at the first that is none.
     """
     text = raw.decode("utf-8", "surrogateescape")
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(parse_int=str, parse_float=str)
     position = offset = 0
     while True:
         begin = _skip(text, position)

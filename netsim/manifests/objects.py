@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from iptables_gen.values import decimal
 from netsim.errors import Problem, Severity, Where
 
 
@@ -103,7 +104,8 @@ def field_path(field: str) -> tuple[str | int, ...]:
     while rest:
         if rest[0] == "[":
             inner, _, rest = rest[1:].partition("]")
-            path.append(int(inner) if inner.isdigit() else inner)
+            index = decimal(inner)
+            path.append(inner if index is None else index)
         else:
             cut = min((i for i in (rest.find("."), rest.find("[")) if i >= 0), default=len(rest))
             path.append(rest[:cut])

@@ -18,6 +18,8 @@ _NOT_JSON = re.compile(r"\.(nan|NaN|NAN)|[-+]?\.(inf|Inf|INF)")
 _INT = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _TIMESTAMP = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([Tt ]|$)")
+_LONGEST_INT = 80
+"""Characters that an integer of 64 bits may need: sign, prefix and binary digits, with some leading zeros."""
 _TAG = "tag:yaml.org,2002:"
 _RESOLVABLE = frozenset(_TAG + name for name in ("str", "bool", "int", "float", "null", "timestamp"))
 
@@ -82,7 +84,7 @@ def key_text(value: Scalar) -> str:
 
 
 def _number(digits: str, text: str) -> Scalar:
-    if whole := _INT.fullmatch(digits):
+    if len(digits) <= _LONGEST_INT and (whole := _INT.fullmatch(digits)):
         value = _integer(whole)
         # Beyond 64 bits go-yaml falls back to a float.
         if -(2**63) <= value < 2**64:

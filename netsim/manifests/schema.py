@@ -178,7 +178,7 @@ def _type_hint(code: str, value: Any, path: Path) -> str:
             return f"YAML reads this as the boolean {str(value).lower()}; put it in quotes to mean text"
         case "s", int() | float():
             return "put it in quotes to mean text"
-        case ("i" | "l", str()) if value.isdigit():
+        case ("i" | "l", str()) if value.isascii() and value.isdigit() and len(value) < 20:
             return f"write {value} without quotes"
         case ("b", str()) if value.lower() in ("true", "false"):
             return f"write {value.lower()} without quotes"

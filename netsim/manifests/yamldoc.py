@@ -17,7 +17,7 @@ from netsim.manifests.scalars import BadScalar, Scalar, key_text, plain, tagged
 
 Spot = tuple[int, int]
 """Line and column, 1-based, of a scalar's value."""
-MAX_DEPTH = 500
+MAX_DEPTH = 250
 """Collections within collections; kubectl stops at 10,000, no object of Kubernetes passes 50."""
 
 
@@ -114,7 +114,7 @@ def read(text: bytes, first_line: int) -> YamlDocument | None:
 
 @dataclass(slots=True)
 class _Open:
-    """A collection being filled. `key` is the mapping key that waits for its value."""
+    """A collection being filled. `key` is the mapping key that waits for its value, `below` the levels under it."""
 
     data: Any
     place: Place
@@ -122,6 +122,7 @@ class _Open:
     anchor: str | None
     size: int = 1
     copied: int = 0
+    below: int = 0
     key: str | None = None
     key_spot: Spot = (0, 0)
     merging: bool = False
@@ -133,6 +134,7 @@ class _Anchor:
     value: Any
     place: Place | Spot
     size: int
+    levels: int = 0
 
 
 class _Reader:
@@ -214,17 +216,24 @@ class _Reader:
 
     def _open(self, event: Any, *, is_map: bool) -> None:
         spot = self._spot(event)
-        if len(self.stack) > MAX_DEPTH:
-            raise self._fail(spot, f"yaml: exceeded max depth of {MAX_DEPTH}")
+        self._deepen(1, spot)
         if self.stack[-1].is_map and self.stack[-1].key is None:
             raise self._fail(spot, "yaml: invalid map key: a mapping or list cannot be a key")
         self.stack.append(_Open({} if is_map else [], Place(spot), is_map, event.anchor))
 
+    def _deepen(self, levels: int, spot: Spot) -> None:
+        """Note that the innermost open collection has so many levels below it."""
+        if len(self.stack) + levels > MAX_DEPTH:
+            raise self._fail(spot, f"yaml: exceeded max depth of {MAX_DEPTH}")
+        top = self.stack[-1]
+        top.below = max(top.below, levels)
+
     def _close(self) -> None:
         done = self.stack.pop()
         if done.anchor:
-            self.anchors[done.anchor] = _Anchor(done.data, done.place, done.size)
+            self.anchors[done.anchor] = _Anchor(done.data, done.place, done.size, done.below + 1)
         parent = self.stack[-1]
+        parent.below = max(parent.below, done.below + 1)
         parent.copied += done.copied
         self._add(done.data, done.place, done.size)
 
@@ -239,6 +248,7 @@ class _Reader:
                 else f"unknown anchor '{event.anchor}' referenced"
             )
             raise self._fail(spot, f"yaml: {why}")
+        self._deepen(known.levels, spot)
         top = self.stack[-1]
         top.copied += known.size
         self._add(known.value, known.place, known.size)

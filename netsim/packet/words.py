@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from iptables_gen.values import Family, parse_ip
+from iptables_gen.values import Family, decimal, parse_ip
 from netsim.errors import UsageError
 from netsim.packet.names import hint
 
@@ -210,9 +210,10 @@ def _with_port(text: str, rest: str, *, ported: bool) -> tuple[str, int]:
     name, colon, port = rest.rpartition(":")
     if not colon or rest.endswith("]"):
         raise UsageError(f"{text!r} has no port: write {_TO_FORMS}")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
+    number = decimal(port) or 0
+    if not 0 < number < 65536:
         raise UsageError(f"{text!r}: port {port!r} is not a number from 1 to 65535")
-    return name, int(port)
+    return name, number
 
 
 def _address(text: str, problem: str) -> tuple[Family, int]:

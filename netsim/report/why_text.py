@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from netsim.errors import printable
 from netsim.notes import Note
 from netsim.report.why import Diagnosis, Fix, Place, PodLine, PortLine
 
@@ -20,7 +21,7 @@ def text(diagnosis: Diagnosis) -> str:
     if len(lines) > MOST_LINES:
         fixes = list(_fix_lines(diagnosis.fixes))
         lines = [*lines[: MOST_LINES - len(fixes) - 1], "  … (the rest with -o json)", *fixes]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _lines(diagnosis: Diagnosis) -> Iterator[str]:

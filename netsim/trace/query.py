@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from iptables_gen.values import Family, format_ip, parse_ip
+from iptables_gen.values import Family, decimal, format_ip, parse_ip
 from netsim.cluster.model import Cluster, Pod, Service, ServicePort
 from netsim.errors import UsageError
 from netsim.hosts.layout import FAMILIES
@@ -235,9 +235,10 @@ def service_port(service: Service, word: str, protocol: str | None) -> tuple[int
     label = f"svc/{service.namespace}/{service.name}"
     ports = [p for p in service.ports if protocol is None or p.protocol.lower() == protocol]
     if word.isdecimal():
-        if not 0 < int(word) < 65536:
+        number = decimal(word) or 0
+        if not 0 < number < 65536:
             raise UsageError(f"{label}: port {word} is not a number from 1 to 65535")
-        return int(word), protocol or "tcp"
+        return number, protocol or "tcp"
     named = [p for p in ports if p.name == word] if word else ports
     if len({(p.port, p.protocol) for p in named}) == 1:
         return named[0].port, named[0].protocol.lower()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from iptables_gen.values import decimal
 from netsim.validate import names
 from netsim.validate.cause import SPEC, At, Cause, Causes, forbidden, invalid, invalids, not_supported, required
 from netsim.validate.fields import Object, has, int_or_text, number, obj, strings, text
@@ -124,7 +125,7 @@ def _amount(found: Object, name: str, default: int | str) -> int | str:
 def _share(value: int | str) -> int:
     """Return an IntOrString's number: of a percentage its digits, of another text 0."""
     if isinstance(value, str):
-        return int(value[:-1]) if not names.percent(value) else int(value) if value.isdigit() else 0
+        return decimal(value[:-1] if not names.percent(value) else value) or 0
     return value
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from iptables_gen.values import decimal
 from netsim.dns.names import parse_ip
 
 Libc = Literal["glibc", "musl", "go"]
@@ -89,11 +90,12 @@ def _ndots(options: dict[str, str], libc: Libc) -> int:
     if not digits:
         # atoi of no number is 0; musl wants a digit and keeps its default.
         return 1 if libc == "musl" else 0
-    return min(int(digits), 15)
+    return min(int(digits[:20]), 15)
 
 
 def _bounded(text: str | None, default: int, low: int, high: int) -> int:
-    return min(max(int(text), low), high) if text and text.isdigit() else default
+    value = decimal(text or "")
+    return default if value is None else min(max(value, low), high)
 
 
 def read_hosts(text: str) -> tuple[HostsLine, ...]:
