@@ -18,10 +18,6 @@ class TargetKind(NamedTuple):
     parse: Callable[[str, Options], Target]
 
 
-def _kind(options: Mapping[str, int], parse: Callable[[str, Options], Target]) -> TargetKind:
-    return TargetKind(options, parse)
-
-
 TARGETS: Final[MappingProxyType[str, TargetKind]] = MappingProxyType(
     {
         **dict.fromkeys(("ACCEPT", "DROP", "RETURN", "QUEUE"), TargetKind({}, verdicts.VerdictTarget.parse)),

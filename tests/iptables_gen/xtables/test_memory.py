@@ -197,3 +197,45 @@ def test_addresses_are_told_apart_at_the_edges_of_networks() -> None:
         seen = packet(source)
         assert entry.run(seen, HOST) == plain_walk(ruleset, ruleset.tables[0], seen, Hook.INPUT, HOST)
         assert parse_ip(source)[1] == seen.src
+
+
+def test_what_is_remembered_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iptables_gen.xtables.evaluate._MOST_PLANS", 2)
+    monkeypatch.setattr("iptables_gen.xtables.evaluate._MOST_CLASSES", 5)
+    monkeypatch.setattr("iptables_gen.xtables.program._MOST", 3)
+    small = XtablesDataplane(COMPILED.ruleset)
+    plenty = XtablesDataplane(COMPILED.ruleset)
+    (entry,) = [one for one in small.hooks() if (one.table, one.hook) == ("nat", Hook.PREROUTING)]
+    (other,) = [one for one in plenty.hooks() if (one.table, one.hook) == ("nat", Hook.PREROUTING)]
+    for number in range(80):
+        seen = packet(format_ip(4, 0x0AF40000 + number % 7), format_ip(4, 0x0A600010 + number % 40))
+        assert [texts(path) for path in entry.run(seen, HOST)] == [texts(path) for path in other.run(seen, HOST)]
+
+
+@pytest.mark.parametrize("field", ["src", "dst"])
+def test_addresses_that_rules_do_not_tell_apart_fare_alike(field: str) -> None:
+    (entry,) = [
+        one for one in XtablesDataplane(COMPILED.ruleset).hooks() if (one.table, one.hook) == ("nat", Hook.PREROUTING)
+    ]
+    assert entry.mentions is not None
+    mentions = entry.mentions(field)
+    assert mentions is not None
+    assert mentions.singles
+    chance = random.Random(7)
+    seen: dict[object, list[tuple[object, ...]]] = {}
+    for _ in range(200):
+        address = (0x0AF40000 if field == "src" else 0x0A600010) + chance.randrange(400)
+        if address in mentions.singles:
+            continue
+        kind = tuple(address & mask == network for mask, network in mentions.networks)
+        ends = ("10.244.9.9", "10.96.0.17")
+        source, target = (format_ip(4, address), ends[1]) if field == "src" else (ends[0], format_ip(4, address))
+        paths = [texts(path) for path in entry.run(packet(source, target), Host(local=frozenset()))]
+        assert seen.setdefault(kind, paths) == paths
+
+
+def test_sources_of_unknown_matches_cannot_be_told_apart_beforehand() -> None:
+    text = "*filter\n-A INPUT -m set --match-set S src -j DROP\n-A INPUT -s 10.0.0.0/8 -j DROP\nCOMMIT\n"
+    (entry,) = XtablesDataplane(parse(text)).hooks()
+    assert entry.mentions is not None
+    assert entry.mentions("src") is None
