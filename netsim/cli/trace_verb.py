@@ -126,6 +126,7 @@ EXPECTATIONS = (*VERDICTS, "DELIVERED", "NO_ROUTE", "NO_SUCH_NAME")
 
 def show(answer: Answer, params: Mapping[str, Any]) -> None:
     """Print an answer in the form of -o."""
+    from netsim.cli.trace_forms import FORMS, show_form
     from netsim.report.trace_json import answer_json, as_yaml, pretty
 
     form = params["output"]
@@ -133,6 +134,9 @@ def show(answer: Answer, params: Mapping[str, Any]) -> None:
     if form in ("json", "yaml"):
         document = answer_json(answer, detail=detail, back=back)
         click.echo(as_yaml(document) if form == "yaml" else pretty(document), nl=False)
+        return
+    if form in FORMS:
+        show_form(answer, params)
         return
     from netsim.report.trace_text import answer_text
 
