@@ -239,7 +239,8 @@ def _stand_in(way: Outcome, branch: Branch) -> Outcome:
     """Return the outcome of a way as it is for another endpoint of its group."""
     place = branch.place
     if place is None:
-        return way
+        # The way may have been walked for another Service, whose choices had other weights.
+        return way._replace(probability=branch.weight)
     endpoint = way.endpoint and place
     reached = way.reached and place
     # Positions, not names: this runs once an outcome.
