@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from iptables_gen.xtables.ir import AnyRule, Row, Rule, Ruleset, Style, Table, chains_of
+from iptables_gen.xtables.ir import Ruleset, Style, Table, chains_of
 
 DISPATCH: Final = frozenset({"KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES", "KUBE-PROXY-FIREWALL"})
 """One entry for each Service port; first and only match by construction."""
@@ -31,15 +31,9 @@ def _table(table: Table) -> Iterable[str]:
     yield f"*{table.name}"
     yield from (f":{chain.name} {chain.policy or '-'}" for chain in chains)
     for chain in chains:
-        texts = [_text(rule) for rule in chain.rules]
+        texts = [rule.render(Style.SAVE) for rule in chain.rules]
         yield from _sorted_entries(texts) if chain.name in DISPATCH else texts
     yield "COMMIT"
-
-
-def _text(rule: AnyRule) -> str:
-    match rule:
-        case Rule() | Row():
-            return rule.render(Style.SAVE)
 
 
 def _sorted_entries(texts: list[str]) -> list[str]:
