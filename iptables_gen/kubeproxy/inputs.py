@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from iptables_gen.errors import CompileError
 from iptables_gen.origin import Locator
 from iptables_gen.values import Family
 
@@ -78,6 +79,13 @@ class ServicePort:
         """Return kube-proxy's `ns/name:port`, or `ns/name` when the port has no name."""
         base = f"{self.namespace}/{self.name}"
         return f"{base}:{self.port_name}" if self.port_name else base
+
+    def refuse(self, field: str, problem: str) -> CompileError:
+        """Return the error of a port's field (`name`, `protocol`) from which no rule can be made, with its place."""
+        path = f"spec.ports[{self.index}].{field}"
+        place = "{}:{}:{}: ".format(*self.locator.locate(path)) if self.locator else ""
+        owner = f"{self.namespace}/{self.name}"
+        return CompileError(f"{place}Service {owner if owner.isprintable() else repr(owner)}: {path}: {problem}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-from iptables_gen.errors import CompileError
 from iptables_gen.kubeproxy.detect import Detector, detector
 from iptables_gen.kubeproxy.inputs import Endpoint, NodeInfo, ProxyInput, ServicePort
 from iptables_gen.kubeproxy.iptables_shapes import Shapes, local_clause
@@ -133,7 +132,10 @@ class Port(NamedTuple):
 def port_of(service: ServicePort, settings: Settings) -> Port:
     """Return a service port with everything decided; raise CompileError when its name cannot stand in a rule."""
     name, protocol = service.name_string, service.protocol
-    inside, bare = _spelled(name)
+    try:
+        inside, bare = quoted(name)[1:-1], restore_string(name)
+    except ValueError as error:
+        raise service.refuse("name", f"{name!r}: {error}") from error
     decision = decide(service, settings.node, settings.version)
     return Port(
         settings,
@@ -163,11 +165,3 @@ def shapes_of(settings: Settings, protocol: str) -> Shapes:
 @lru_cache(maxsize=64)
 def _shapes(family: Family, protocol: str, found: Detector | None) -> Shapes:
     return Shapes(family, protocol, local_clause(found))
-
-
-def _spelled(name: str) -> tuple[str, str]:
-    """Return a name as it stands inside a quoted comment and as a word."""
-    try:
-        return quoted(name)[1:-1], restore_string(name)
-    except ValueError as error:
-        raise CompileError(f"Service {name!r}: {error}") from error

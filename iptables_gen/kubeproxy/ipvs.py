@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from iptables_gen.errors import CompileError
 from iptables_gen.ipvs.dataplane import IpvsDataplane
 from iptables_gen.ipvs.ir import Because, Entry, IpSet, RealServer, State, VirtualServer
 from iptables_gen.ipvs.text import network_text
@@ -128,8 +127,6 @@ def _reals(service: ServicePort, endpoints: tuple[Endpoint, ...]) -> tuple[RealS
 
 
 def _write_port(draft: _Draft, service: ServicePort, decision: Decision) -> None:
-    if service.protocol not in ("tcp", "udp", "sctp"):
-        raise CompileError(f"Service {service.name_string}: IPVS serves no protocol {service.protocol!r}")
     port = _Port(service, decision)
     for endpoint in service.endpoints:
         if endpoint.local:

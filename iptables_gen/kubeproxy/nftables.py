@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from iptables_gen.errors import CompileError
 from iptables_gen.kubeproxy import nftables_static as static
 from iptables_gen.kubeproxy.inputs import Endpoint, ProxyInput, ServicePort
 from iptables_gen.kubeproxy.naming import nft_base, nft_endpoint_base
@@ -106,7 +105,7 @@ class _Port:
 def _write_port(pages: _Pages, service: ServicePort, decision: Decision, node_ip: str) -> None:
     base = nft_base(service.namespace, service.name, service.protocol, service.port_name)
     if not _SAFE.match(base):
-        raise CompileError(f"Service {service.name_string!r}: nft takes no such name for a chain")
+        raise service.refuse("name", f"{service.name_string!r}: nft takes no such name for a chain")
     port = _Port(service, decision, base, Word(service.protocol))
     _write_endpoint_names(pages, port)
     _write_chains(pages, port)

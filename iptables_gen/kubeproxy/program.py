@@ -19,6 +19,7 @@ class Program(Dataplane, Protocol):
 
 def program(proxy_input: ProxyInput) -> Program:
     """Return what kube-proxy programs for one family on one node; raise CompileError when no rule can be made."""
+    _check_protocols(proxy_input)
     mode = proxy_input.config.mode
     match mode:
         case "iptables":
@@ -35,3 +36,13 @@ def program(proxy_input: ProxyInput) -> Program:
             return ipvs.compile_input(proxy_input)
         case _:
             assert_never(mode)
+
+
+PROTOCOLS = frozenset(("tcp", "udp", "sctp"))
+"""Protocols that Services have: other words make rules that no kernel loads."""
+
+
+def _check_protocols(proxy_input: ProxyInput) -> None:
+    for service in proxy_input.services:
+        if service.protocol not in PROTOCOLS:
+            raise service.refuse("protocol", f"{service.protocol!r} is none of TCP, UDP and SCTP")

@@ -155,7 +155,7 @@ def compile_unit(session: Session, unit: Unit, config: ProxyConfig) -> Program:
     try:
         return program(named_addresses_only(proxy_input(session.cluster, unit.node, unit.family, config)))
     except CompileError as error:
-        raise UsageError(f"node/{unit.node}: {error}") from error
+        raise UsageError(str(error)) from error
 
 
 def _print_text(session: Session, unit: Unit, config: ProxyConfig, output: str) -> None:

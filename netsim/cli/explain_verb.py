@@ -70,18 +70,14 @@ def _nodes(given: str, known: Sequence[str], dumped: Sequence[str]) -> list[str]
 
 def look_up(source: Any, nodes: Sequence[str], name: str) -> tuple[str, list[Explanation]]:
     """Return (node, explanations) of the first node that has the name; raise UsageError when none has."""
-    from iptables_gen.errors import CompileError
     from netsim.errors import UsageError
     from netsim.report.explain import explanations
 
     spelt = {family: spellings(name, family) for family in FAMILIES}
     programs: NodePrograms | None = None
     for node in nodes:
-        try:
-            programs = source(node)
-            found = list(explanations(programs.dataplanes, name, spelt))
-        except CompileError as error:
-            raise UsageError(f"node/{node}: {error}") from error
+        programs = source(node)
+        found = list(explanations(programs.dataplanes, name, spelt))
         if found:
             return node, found
     raise UsageError(_unknown(name, nodes, programs))

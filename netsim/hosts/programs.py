@@ -12,6 +12,7 @@ from iptables_gen.kubeproxy.inputs import ProxyConfig
 from iptables_gen.values import BITS, Family, in_net, parse_ip, parse_net
 from iptables_gen.xtables.ir import Ruleset
 from netsim.cluster.model import Cluster
+from netsim.errors import UsageError
 from netsim.hosts.cni import CniSettings, masquerade_text
 from netsim.hosts.dumps import dump_program, has_proxy_rules
 from netsim.hosts.layout import FAMILIES
@@ -82,10 +83,14 @@ class RuleSource:
 
     def _compiler(self, node: str, family: Family) -> Callable[[], Dataplane]:
         def compile_now() -> Dataplane:
+            from iptables_gen.errors import CompileError
             from iptables_gen.kubeproxy.program import program
             from netsim.cluster.proxy import proxy_input
 
-            return program(proxy_input(self.cluster, node, family, self.config))
+            try:
+                return program(proxy_input(self.cluster, node, family, self.config))
+            except CompileError as error:
+                raise UsageError(str(error)) from error
 
         return compile_now
 
