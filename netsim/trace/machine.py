@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from iptables_gen.dataplane import Hook, HookEntry
@@ -27,7 +27,18 @@ class Entry(NamedTuple):
 class Machine:
     """One host, ready to run. Everything is computed from the Host on first use and never changes."""
 
-    __slots__ = ("_entries", "_listeners", "_local", "_tables", "forwards", "host", "interfaces", "memo", "name")
+    __slots__ = (
+        "_broadcasts",
+        "_entries",
+        "_listeners",
+        "_local",
+        "_tables",
+        "forwards",
+        "host",
+        "interfaces",
+        "memo",
+        "name",
+    )
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -37,10 +48,10 @@ class Machine:
             family: frozenset(a.value for i in host.interfaces for a in i.addresses if a.family == family)
             for family in (4, 6)
         }
+        self._broadcasts = frozenset(_broadcasts(host))
         self._tables: dict[Family, RouteTable] = {}
         self._entries: dict[tuple[Hook, Family], tuple[Entry, ...]] = {}
         self._listeners: dict[tuple[str, int], list[Listener]] | None = None
-        self.memo: dict[object, object] = {}
 
     @property
     def has_programs(self) -> bool:
@@ -109,11 +120,7 @@ class Machine:
             return "MULTICAST" if address >> 120 == 0xFF else "UNICAST"
         if address >> 28 == 0xE:
             return "MULTICAST"
-        return "BROADCAST" if address == 0xFFFFFFFF or self._is_broadcast(address) else "UNICAST"
-
-    def _is_broadcast(self, address: int) -> bool:
-        nets = [(a.value, 32 - a.prefix) for i in self.host.interfaces for a in i.addresses if a.family == 4]
-        return any(bits > 1 and address == value | ((1 << bits) - 1) for value, bits in nets)
+        return "BROADCAST" if address in self._broadcasts else "UNICAST"
 
     def primary_address(self, family: Family, interface: str) -> int | None:
         """Return the address MASQUERADE takes on an interface when the next hop does not decide."""
@@ -144,6 +151,14 @@ class RememberingView:
     def affinity_age(self, table: str, family: Family, address: int) -> float | None:
         """Return seconds since the client entered the table, None if it never did."""
         return self._ages.get((self._machine.name, table, family, address))
+
+
+def _broadcasts(host: Host) -> Iterator[int]:
+    yield 0xFFFFFFFF
+    for interface in host.interfaces:
+        for address in interface.addresses:
+            if address.family == 4 and address.prefix < 31:
+                yield address.value | ((1 << (32 - address.prefix)) - 1)
 
 
 def _by_port(listeners: Iterable[Listener]) -> dict[tuple[str, int], list[Listener]]:
