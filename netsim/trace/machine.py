@@ -27,18 +27,7 @@ class Entry(NamedTuple):
 class Machine:
     """One host, ready to run. Everything is computed from the Host on first use and never changes."""
 
-    __slots__ = (
-        "_broadcasts",
-        "_entries",
-        "_listeners",
-        "_local",
-        "_tables",
-        "forwards",
-        "host",
-        "interfaces",
-        "memo",
-        "name",
-    )
+    __slots__ = ("_broadcasts", "_entries", "_listeners", "_local", "_tables", "host", "interfaces", "name")
 
     def __init__(self, host: Host) -> None:
         self.host = host
