@@ -1,5 +1,8 @@
 """Rule dumps of real nodes: `--ruleset NODE=FILE` stands in place of, or beside, what would be compiled for that node.
 
+A node may have several files: iptables-save, nft list ruleset (text or JSON), ipvsadm -Sn, ipset save and the addresses
+of kube-ipvs0 (`dump_parts`).
+
 A dump with kube-proxy's chains replaces what netsim would compile and the CNI's rules it would assume; a dump without
 them (a host firewall's, a CNI's) replaces only the latter. Rules that netsim would compile too get the origin they have
 there; the others are explained by no manifest.
@@ -7,7 +10,7 @@ there; the others are explained by no manifest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,58 +19,71 @@ from iptables_gen.errors import RulesetSyntaxError
 from iptables_gen.origin import Origin
 from iptables_gen.values import Family
 from iptables_gen.xtables.ir import AnyRule, Command, Row, Rule, Ruleset, Style, Table
+from iptables_gen.xtables.text import guess_family, parse
 from netsim.cluster.model import Cluster
 from netsim.errors import UsageError
+from netsim.hosts.dump_parts import Dump, joined, kind_of, programs_of, read_part
 from netsim.packet.names import hint
 
-Dumps = dict[str, dict[Family, Ruleset]]
-"""Rulesets of real nodes, by node and family."""
+Dumps = dict[str, dict[Family, Ruleset | Dump]]
+"""What was dumped of real nodes, by node and family; iptables rules alone are a plain Ruleset."""
 
 
 def read_dumps(words: tuple[str, ...], cluster: Cluster) -> Dumps:
     """Return the rulesets of all `NODE=FILE` words; raise UsageError for a word, node, file or text that is none.
 
-    A file may hold the output of `iptables-save` or of `ip6tables-save`; the family is read off its rules.
+    The kind and the family of a file are read off its content; a node may have one file of each kind.
     """
     found: Dumps = {}
     for word in words:
         node, path = _named(word, [item.name for item in cluster.nodes])
-        ruleset = read_ruleset(path)
-        if ruleset.family in found.setdefault(node, {}):
-            raise UsageError(f"--ruleset {word!r}: node {node} has an IPv{ruleset.family} dump already")
-        found[node][ruleset.family] = ruleset
+        for family, part in read_file(path):
+            known = found.setdefault(node, {}).get(family)
+            together = part if known is None else joined(_as_dump(known), _as_dump(part))
+            if together is None:
+                raise UsageError(f"--ruleset {word!r}: node {node} has such an IPv{family} dump already")
+            found[node][family] = together
     return found
+
+
+def _as_dump(part: Ruleset | Dump) -> Dump:
+    return part if isinstance(part, Dump) else Dump(part.family, part)
+
+
+def read_file(path: str) -> Iterator[tuple[Family, Ruleset | Dump]]:
+    """Yield what a file holds, by family; raise UsageError with file:line:column for text that cannot be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise UsageError(f"--ruleset {path}: {error.strerror}") from error
+    kind = kind_of(text)
+    if kind is None:
+        raise UsageError(f"{path}:1:1: not the output of iptables-save, nft, ipvsadm -Sn, ipset save or ip addr")
+    try:
+        if kind == "iptables":
+            ruleset = parse(text, path, guess_family(text))
+            yield ruleset.family, ruleset
+        else:
+            yield from ((part.family, part) for part in read_part(kind, text, path))
+    except RulesetSyntaxError as error:
+        raise UsageError(str(error)) from error
 
 
 def _named(word: str, names: list[str]) -> tuple[str, str]:
     node, equals, path = word.partition("=")
     node = node.removeprefix("node/")
     if not equals or not node or not path:
-        raise UsageError(f"--ruleset {word!r}: write NODE=FILE, the file holding the node's iptables-save")
+        raise UsageError(f"--ruleset {word!r}: write NODE=FILE, the file holding the node's rules")
     if node not in names:
         raise UsageError(f"--ruleset {word!r}: no such node {node}{hint(node, names)}; there are {', '.join(names)}")
     return node, path
 
 
-def read_ruleset(path: str) -> Ruleset:
-    """Return the ruleset of a file; raise UsageError with file:line:column for text that cannot be read."""
-    from iptables_gen.xtables.text import guess_family, parse
-
-    try:
-        text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise UsageError(f"--ruleset {path}: {error.strerror}") from error
-    if not any(line.startswith("*") for line in text.splitlines()):
-        raise UsageError(f"{path}:1:1: not the output of iptables-save: it has no table (a line `*nat`)")
-    try:
-        return parse(text, path, guess_family(text))
-    except RulesetSyntaxError as error:
-        raise UsageError(str(error)) from error
-
-
-def has_proxy_rules(ruleset: Ruleset) -> bool:
+def has_proxy_rules(dump: Ruleset | Dump) -> bool:
     """Whether a dump holds what kube-proxy programs."""
-    return any(line.name == "KUBE-SERVICES" for table in ruleset.tables for line in table.chain_lines)
+    if isinstance(dump, Dump):
+        return dump.proxied or (dump.ruleset is not None and has_proxy_rules(dump.ruleset))
+    return any(line.name == "KUBE-SERVICES" for table in dump.tables for line in table.chain_lines)
 
 
 def dump_program(ruleset: Ruleset, compiled: Callable[[], Dataplane]) -> Dataplane:
@@ -76,6 +92,18 @@ def dump_program(ruleset: Ruleset, compiled: Callable[[], Dataplane]) -> Datapla
 
     known = getattr(compiled(), "ruleset", None)
     return XtablesDataplane(explained(ruleset, known) if isinstance(known, Ruleset) else ruleset)
+
+
+def dump_programs(dump: Ruleset | Dump, compiled: Callable[[], Dataplane]) -> Iterator[Dataplane]:
+    """Yield the programs of a dump: one for each rule language in it."""
+    if isinstance(dump, Ruleset):
+        yield dump_program(dump, compiled)
+        return
+    program = compiled()
+    known = getattr(program, "ruleset", None)
+    if dump.ruleset is not None and isinstance(known, Ruleset):
+        dump = replace(dump, ruleset=explained(dump.ruleset, known))
+    yield from programs_of(dump, program)
 
 
 def explained(dump: Ruleset, compiled: Ruleset) -> Ruleset:

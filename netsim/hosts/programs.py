@@ -14,7 +14,8 @@ from iptables_gen.xtables.ir import Ruleset
 from netsim.cluster.model import Cluster
 from netsim.errors import UsageError
 from netsim.hosts.cni import CniSettings, masquerade_text
-from netsim.hosts.dumps import dump_program, has_proxy_rules
+from netsim.hosts.dump_parts import Dump
+from netsim.hosts.dumps import dump_program, dump_programs, has_proxy_rules
 from netsim.hosts.layout import FAMILIES
 from netsim.hosts.model import Address, LabelledDataplane
 from netsim.hosts.network import NodePrograms
@@ -64,7 +65,7 @@ class RuleSource:
     cluster: Cluster
     config: ProxyConfig
     cni: CniSettings
-    dumps: Mapping[str, Mapping[Family, Ruleset]]
+    dumps: Mapping[str, Mapping[Family, Ruleset | Dump]]
 
     def __call__(self, node: str) -> NodePrograms:
         """Return what is loaded on a node."""
@@ -79,7 +80,14 @@ class RuleSource:
             if dump is None:
                 yield from self._cni(node, family)
             else:
-                yield LabelledDataplane("dump", LazyDataplane(family, partial(dump_program, dump, compiled)))
+                yield from self._dumped(dump, family, compiled)
+
+    @staticmethod
+    def _dumped(dump: Ruleset | Dump, family: Family, compiled: Callable[[], Dataplane]) -> Iterator[LabelledDataplane]:
+        if isinstance(dump, Ruleset):
+            yield LabelledDataplane("dump", LazyDataplane(family, partial(dump_program, dump, compiled)))
+        else:
+            yield from (LabelledDataplane("dump", program) for program in dump_programs(dump, compiled))
 
     def _compiler(self, node: str, family: Family) -> Callable[[], Dataplane]:
         def compile_now() -> Dataplane:
@@ -111,12 +119,18 @@ class RuleSource:
 
     def _bound(self, node: str) -> tuple[Address, ...]:
         """Return the addresses on kube-ipvs0."""
-        if self.config.mode != "ipvs":
-            return ()
-        texts = [self._compiler(node, f)().render().get("kube-ipvs0.addresses", "") for f in FAMILIES]
-        words = [word.partition("/")[0] for text in texts for word in text.split()]
-        found = [parse_ip(word) for word in words if "." in word or ":" in word]
+        found = [parse_ip(text) for family in FAMILIES for text in self._bound_texts(node, family)]
         return tuple(Address(family, value, BITS[family]) for family, value in dict.fromkeys(found))
+
+    def _bound_texts(self, node: str, family: Family) -> tuple[str, ...]:
+        dump = self.dumps.get(node, {}).get(family)
+        if isinstance(dump, Dump) and dump.servers:
+            return dump.bound
+        if self.config.mode != "ipvs" or (dump is not None and has_proxy_rules(dump)):
+            return ()
+        from iptables_gen.ipvs.dataplane import bound_addresses
+
+        return bound_addresses(self._compiler(node, family)())
 
 
 def localhost_node_ports(config: ProxyConfig) -> bool:
