@@ -24,7 +24,13 @@ FAMILIES: tuple[Family, ...] = (4, 6)
 @click.command("explain", short_help="Name the Service, field and manifest line behind a chain, set or rule.")
 @click.argument("name", metavar="NAME|RULE")
 @click.option("--node", default="", metavar="NODE", help="The node to look at; without it the first one that has it.")
-@click.option("--ruleset", "rulesets", multiple=True, metavar="NODE=DUMP", help="iptables-save of a real node.")
+@click.option(
+    "--ruleset",
+    "rulesets",
+    multiple=True,
+    metavar="NODE=DUMP",
+    help="Rules of a real node: iptables-save, nft list ruleset, ipvsadm -Sn, ipset save.",
+)
 @output_option("text", "json")
 @input_options
 @proxy_options

@@ -43,7 +43,13 @@ MAX_PORT = 65535
     show_default=True,
     help="The first packet of a connection, or a later one.",
 )
-@click.option("--ruleset", "rulesets", multiple=True, metavar="NODE=DUMP", help="iptables-save of a real node.")
+@click.option(
+    "--ruleset",
+    "rulesets",
+    multiple=True,
+    metavar="NODE=DUMP",
+    help="Rules of a real node: iptables-save, nft list ruleset, ipvsadm -Sn, ipset save.",
+)
 @click.option("-X", "method", default="GET", metavar="METHOD", help="Of a URL.")
 @click.option("-H", "headers", multiple=True, metavar="'K: V'", help="Request header of a URL; repeatable.")
 @click.option("--resolve", "resolve", multiple=True, metavar="HOST:ADDR", help="What a name resolves to.")
