@@ -7,8 +7,9 @@ from itertools import pairwise
 
 from netsim.errors import printable
 from netsim.report.lane_layout import share_width
+from netsim.report.lane_lines import beneath
 from netsim.report.lanes import Band, Card, Edge, Lanes, weight
-from netsim.report.svg import STATES, beneath, verdict_colour
+from netsim.report.svg import STATES, verdict_colour
 
 FONT = 'fontname="monospace"'
 Names = dict[str, int]

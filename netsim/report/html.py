@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
 from html import escape
 from importlib.resources import files
@@ -17,9 +18,9 @@ from typing import NamedTuple
 from iptables_gen.origin import Origin
 from netsim.errors import printable
 from netsim.packet.packet import Packet
-from netsim.report.lane_lines import HookBox, Line
-from netsim.report.lanes import Card, Lanes, weight
-from netsim.report.svg import beneath, svg
+from netsim.report.lane_lines import HookBox, Line, beneath, line_of
+from netsim.report.lanes import Band, Card, Lanes, lanes, weight
+from netsim.report.svg import svg
 from netsim.report.trace_text import answer_text
 from netsim.trace.answer import Lookup
 from netsim.trace.steps import Step
@@ -40,6 +41,13 @@ Excerpts = Callable[[str, int], Excerpt | None]
 def html(picture: Lanes, excerpts: Excerpts = lambda file, line: None) -> str:
     """Return the page, ending in a line break."""
     answer = picture.answer
+    every = lanes(answer, detail="full", back=picture.back is not None, most=sys.maxsize)
+    numbers = _numbered(every)
+
+    def leads_to(card: Card, box: HookBox, line: Line) -> str:
+        found = (numbers.get(_key(card, box, step)) for step in line.steps)
+        return " ".join(str(number) for number in found if number is not None)
+
     script, style = _resource("page.js"), _resource("page.css")
     policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'"
     title = _safe(f"{answer.asked.source} to {answer.asked.target}: {answer.verdict} {answer.code}")
@@ -52,10 +60,10 @@ def html(picture: Lanes, excerpts: Excerpts = lambda file, line: None) -> str:
         f"<title>{title}</title>",
         f"<style>{style}</style></head><body>",
         f"<h1>{title}</h1>",
-        f'<div class="picture">\n{svg(picture, links=True)}</div>',
+        f'<div class="picture">\n{svg(picture, links=leads_to)}</div>',
         "<main>",
         *_lookup(answer.lookup),
-        *_rules(picture, excerpts),
+        *_rules(every, excerpts),
         f'<h2>In words</h2><pre id="words">{_lines(text)}</pre>',
         *_remarks(picture),
         "</main>",
@@ -96,13 +104,39 @@ def _lookup(lookup: Lookup | None) -> Iterator[str]:
         yield "</table>"
 
 
-def _rules(picture: Lanes, excerpts: Excerpts) -> Iterator[str]:
-    """Yield every line of the picture in drawing order, with all that is known of it."""
+Key = tuple[object, ...]
+
+
+def _key(card: Card, box: HookBox, step: Step) -> Key:
+    rule = step.text if step.rule is None else step.rule.text
+    return (card.key, box.hook, step.table, step.chain, rule, step.verdict, step.before, step.after)
+
+
+def _bands(picture: Lanes) -> Iterator[tuple[str, Band]]:
+    yield "The way there", picture.there
+    if picture.back is not None:
+        yield "The way of the answer", picture.back
+
+
+def _numbered(every: Lanes) -> dict[Key, int]:
+    """Return the number of every step, in the order of the lists."""
+    steps = (
+        _key(card, box, step)
+        for _, band in _bands(every)
+        for card in band.cards
+        for box in card.boxes
+        for line in box.lines
+        for step in line.steps
+    )
+    return {key: number for number, key in enumerate(steps)}
+
+
+def _rules(every: Lanes, excerpts: Excerpts) -> Iterator[str]:
+    """Yield everything that happened, host by host, with all that is known of it."""
     numbers = count()
-    for band, name in ((picture.there, "The way there"), (picture.back, "The way of the answer")):
-        if band is None or not any(card.boxes for card in band.cards):
-            continue
-        yield f"<h2>{name}, rule by rule</h2>"
+    for name, band in _bands(every):
+        if any(card.boxes for card in band.cards):
+            yield f"<h2>{name}, rule by rule</h2>"
         for card in band.cards:
             if card.boxes:
                 yield f"<h3>{_safe(card.title)} <small>{_safe('; '.join(card.lines))}</small></h3>"
@@ -114,11 +148,13 @@ def _rules(picture: Lanes, excerpts: Excerpts) -> Iterator[str]:
 def _rule(number: int, card: Card, box: HookBox, line: Line, excerpts: Excerpts) -> str:
     share = f'<span class="share">{_safe(weight(line.share))}</span>' if line.share != card.share else ""
     what = f'<span class="what">{_safe(f"{line.chain} {line.effect}".strip())}</span>'
+    where = line.origin.where if line.origin is not None else None
+    place = f' <span class="place">{_safe(line_of(where[0], where[1]))}</span>' if where else ""
     hook = f'<span class="hook">{_safe(box.hook)}</span>'
     steps = "".join(_step(step) for step in line.steps)
     origin = _origin(line, excerpts)
     return (
-        f'<details id="rule-{number}"><summary class="rule">{share}{hook} {what}</summary>'
+        f'<details id="rule-{number}"><summary class="rule">{share}{hook} {what}{place}</summary>'
         f'<div class="more">{steps}{origin}</div></details>'
     )
 

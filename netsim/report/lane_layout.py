@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from netsim.report.lane_lines import HookBox
+from netsim.report.lane_lines import HookBox, Line, beneath
 from netsim.report.lanes import Band, Card, Edge, Ending, Lanes
 
 TITLE, TEXT, SMALL = 13.0, 11.0, 9.5
 """Letter sizes."""
 PAD = 10.0
-MIN_WIDTH, MAX_WIDTH = 130.0, 350.0
+MIN_WIDTH, MAX_WIDTH, MIN_BOX = 130.0, 360.0, 170.0
 BOX_GAP, CARD_GAP, DETOUR = 16.0, 26.0, 30.0
 LINE, SUBLINE, BOX_HEAD = 15.0, 12.0, 20.0
 MIN_GAP, BEND = 84.0, 44.0
 """The least distance of columns; how much of it an edge needs to change its height."""
+MOST_LABELS = 12
+"""Where more edges than this meet, they stand close together, without labels."""
 MOST_LINES = 14
 """So many lines of one hook are drawn; the page lists the others."""
 
@@ -70,10 +72,14 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """An edge with its points: from card to card, two for every column it passes."""
+    """An edge with its points: from card to card, two for every column it passes.
+
+    `labelled`: whether there is room at its target to say what changed.
+    """
 
     edge: Edge
     points: tuple[tuple[float, float], ...]
+    labelled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,13 @@ def card_width(card: Card) -> float:
     texts = [(card.title, TITLE * 1.05), *((line, SMALL) for line in card.lines)]
     texts += [(text, TEXT) for ending in card.endings for text in (ending.title + " " * 8, *ending.lines)]
     wide = max(text_width(text, size) for text, size in texts) + 2 * PAD + 8
-    return min(MAX_WIDTH, max(wide, MIN_WIDTH, MAX_WIDTH if card.boxes else 0))
+    inside = max((_line_width(line) for box in card.boxes for line in box.lines), default=0.0) + 2 * PAD
+    return min(MAX_WIDTH, max(wide, inside, MIN_WIDTH, MIN_BOX + 2 * PAD if card.boxes else 0))
+
+
+def _line_width(line: Line) -> float:
+    """Return how wide a line wants to be, with room for its weight."""
+    return max(text_width(line.effect, TEXT) + 70, text_width(beneath(line), SMALL)) + 24
 
 
 def box_height(box: HookBox) -> float:
@@ -156,6 +168,9 @@ def ending_lines(ending: Ending, width: float) -> list[str]:
     from textwrap import wrap
 
     most = int((width - 2 * PAD - 12) / (SMALL * 0.61))
+    together = " ".join(ending.lines)
+    if len(ending.lines) == 2 and cells(together) <= most:
+        return [together]
     return [part for line in ending.lines for part in wrap(line, most)[:4]]
 
 
@@ -175,6 +190,8 @@ def card_height(card: Card, width: float, ports: float = 0) -> float:
 def _port_step(edges: Sequence[Edge]) -> float:
     """Return the distance of ports, so that the labels of edges do not touch."""
     rows = max((len(edge_label(edge)) for edge in edges), default=0)
+    if len(edges) > MOST_LABELS:
+        return 7.0
     return 24 + 12.5 * rows if len(edges) > 1 else 0
 
 
@@ -311,7 +328,8 @@ def _routed(edge: Edge, items: Mapping[str, _Item], segments: Sequence[_Segment]
         forward = target.column > source.column
         points.append((_side(source, columns, right=forward), _port(segment, segments, items, leaving=True)))
         points.append((_side(target, columns, right=not forward), _port(segment, segments, items, leaving=False)))
-    return Routed(edge, tuple(points))
+    meeting = sum(segment.target == edge.target for segment in segments)
+    return Routed(edge, tuple(points), meeting <= MOST_LABELS)
 
 
 def _side(item: _Item, columns: Columns, *, right: bool) -> float:

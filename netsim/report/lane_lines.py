@@ -70,8 +70,8 @@ def _worth(step: Step) -> bool:
 
 
 def _leads_to_dnat(step: Step, following: Step) -> bool:
-    """Whether a rule jumps to the chain whose first matching rule translates: one line says both."""
-    target = step.verdict.partition(" ")[2]
+    """Whether a random choice fell on the chain whose first matching rule translates: one line says both."""
+    target = step.verdict.partition(" ")[2] if step.choice != "1" else ""
     return target != "" and target == following.chain and _kind(following) == "dnat"
 
 
@@ -124,6 +124,23 @@ def changes(before: Packet, after: Packet) -> tuple[str, ...]:
         port = format_endpoint(format_ip(after.family, after.src), after.sport)
         found.append(f"src ⇒ {port if before.sport != after.sport else format_ip(after.family, after.src)}")
     return tuple(found)
+
+
+def line_of(file: str, line: int) -> str:
+    """Return `FILE:LINE`, without a line for objects that are in no file."""
+    return f"{file}:{line}" if line else file
+
+
+def beneath(line: Line) -> str:
+    """Return what is written small below an effect: the chain and where it comes from."""
+    if line.unexplained:
+        return f"{line.chain} · no manifest explains it"
+    origin = line.origin
+    if origin is None:
+        return line.chain or "connection tracking" if line.kind == "kernel" else line.chain
+    where = origin.where
+    place = line_of(where[0].rsplit("/", 1)[-1], where[1]) if where else f"{origin.kind} {origin.name}"
+    return f"{line.chain} · {place}"
 
 
 @dataclass(frozen=True, slots=True)

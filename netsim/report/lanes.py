@@ -7,8 +7,9 @@ The way of the answer is a second set of cards in the same columns.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from iptables_gen.values import format_ip
@@ -20,8 +21,14 @@ from netsim.trace.summary import reason
 from netsim.trace.walk import Hop
 
 State = Literal["good", "bad", "mixed"]
-MOST_SERVERS = 16
-"""So many pods are drawn in the last column; the others share one card."""
+MOST_CARDS = 16
+"""So many hosts are drawn in one column; the others share one card."""
+
+
+MOST_ENDINGS = 4
+"""So many ways to end are drawn at one card."""
+MOST_STARTS = 2
+"""So many packets are named that a host sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +84,21 @@ class Lanes:
     back: Band | None = None
 
 
-def lanes(answer: Answer, *, detail: Detail = "summary", back: bool = False) -> Lanes:
-    """Return an answer as lanes; the answer's way is drawn when asked for, or when it is what fails."""
-    width = max((1, *(max(len(o.hops), len(o.back)) for o in answer.outcomes)))
-    forward = [_forward(outcome, width, detail) for outcome in answer.outcomes]
+def lanes(answer: Answer, *, detail: Detail = "summary", back: bool = False, most: int = MOST_CARDS) -> Lanes:
+    """Return an answer as lanes; the answer's way is drawn when asked for, or when it is what fails.
+
+    most: so many hosts of one column get a card of their own.
+    """
     drawn = [o for o in answer.outcomes if o.back and (back or o.code == "ASYMMETRIC_RETURN")]
-    backward = [_backward(outcome, width, detail) for outcome in drawn]
-    there = _band(_collapsed(forward), answer.asked)
+    bases = _bases(answer.outcomes, drawn)
+    forward = [_forward(outcome, bases, detail) for outcome in answer.outcomes]
+    backward = [_backward(outcome, bases, detail) for outcome in drawn]
+    there = _band(_collapsed(forward, most), answer.asked)
     return Lanes(
         answer,
-        tuple(_column_titles(there, width)),
+        tuple(_column_titles(there, bases)),
         there,
-        _band(_collapsed(backward), answer.asked) if drawn else None,
+        _band(_collapsed(backward, most), answer.asked) if drawn else None,
     )
 
 
@@ -117,45 +127,83 @@ class Way:
         return "good" if self.outcome.disposition == "DELIVERED" else "bad"
 
 
-def _forward(outcome: Outcome, width: int, detail: Detail) -> Way:
+def _legs(hops: Sequence[Hop]) -> list[list[Hop]]:
+    """Split a way at the proxies on it: a packet ends there, and another one begins."""
+    legs: list[list[Hop]] = [[]]
+    for hop in hops:
+        if legs[-1] and not isinstance(legs[-1][-1].passage.end, Sent):
+            legs.append([])
+        legs[-1].append(hop)
+    return legs
+
+
+def _bases(there: Sequence[Outcome], back: Sequence[Outcome]) -> list[int]:
+    """Return the columns in which the legs of ways begin and end: a proxy has one column whatever the way to it."""
+    lengths: dict[int, int] = {0: 0}
+    for number, leg in (pair for outcome in there for pair in enumerate(_legs(outcome.hops))):
+        lengths[number] = max(lengths.get(number, 0), len(leg) - 1)
+    for number, leg in (pair for outcome in back for pair in _legs_back(outcome)):
+        lengths[number] = max(lengths.get(number, 0), len(leg) - 1)
+    return [0, *accumulate(lengths[number] for number in sorted(lengths))]
+
+
+def _legs_back(outcome: Outcome) -> Iterator[tuple[int, list[Hop]]]:
+    """Yield the legs of an answer with the number of the leg there that each answers."""
+    last = len(_legs(outcome.hops)) - 1
+    for index, leg in enumerate(_legs(outcome.back)):
+        yield max(last - index, 0), leg
+
+
+def _forward(outcome: Outcome, bases: Sequence[int], detail: Detail) -> Way:
     if not outcome.hops:
         return Way(outcome, (Visit("client@0", 0, None),))
-    columns = list(range(len(outcome.hops)))
-    last = outcome.hops[-1]
-    if len(columns) > 1 and last.machine.host.kind in ("pod", "outside"):
-        columns[-1] = width - 1
+    columns: list[int] = []
+    for leg, base, end in zip(_legs(outcome.hops), bases, bases[1:], strict=False):
+        columns += range(base, base + len(leg))
+        if len(leg) > 1 and _is_server(leg[-1].machine.host):
+            columns[-1] = end
     return Way(outcome, tuple(_visits(outcome.hops, columns, detail)))
 
 
-def _backward(outcome: Outcome, width: int, detail: Detail) -> Way:
-    forward = _forward(outcome, width, "minimal")
-    known = {visit.hop.machine.name: visit.column for visit in forward.visits if visit.hop}
-    columns, above = [], forward.visits[-1].column + 1
-    for index, hop in enumerate(outcome.back):
-        remaining = len(outcome.back) - index - 1
-        wanted = min(known.get(hop.machine.name, above - 1), above - 1)
-        above = max(wanted, remaining) if wanted < remaining else wanted
-        columns.append(above)
-    return Way(outcome, tuple(_visits(outcome.back, columns, detail)), answer=True)
+def _backward(outcome: Outcome, bases: Sequence[int], detail: Detail) -> Way:
+    legs = _legs(outcome.hops)
+    there = _forward(outcome, bases, "minimal")
+    names = [hop.machine.name for leg in legs for hop in leg]
+    owners = [number for number, leg in enumerate(legs) for _ in leg]
+    known = {(o, name): v.column for o, name, v in zip(owners, names, there.visits, strict=True)}
+    columns: list[int] = []
+    for number, leg in _legs_back(outcome):
+        wanted = [known.get((number, hop.machine.name), bases[number]) for hop in leg]
+        columns += _descending(wanted, bases[number], bases[number + 1])
+    return Way(outcome, tuple(_visits(outcome.back, columns, detail, "answer ")), answer=True)
 
 
-def _visits(hops: Sequence[Hop], columns: Sequence[int], detail: Detail) -> Iterator[Visit]:
+def _descending(wanted: Sequence[int], low: int, high: int) -> Iterator[int]:
+    """Yield columns from high to low, each the wanted one where that leaves room for those that follow."""
+    above = high + 1
+    for index, column in enumerate(wanted):
+        above = max(min(column, above - 1), low + len(wanted) - 1 - index)
+        yield above
+
+
+def _visits(hops: Sequence[Hop], columns: Sequence[int], detail: Detail, prefix: str = "") -> Iterator[Visit]:
     for hop, column in zip(hops, columns, strict=True):
-        key = f"{hop.machine.name}@{column}"
+        key = f"{prefix}{hop.machine.name}@{column}"
         yield Visit(key, column, hop, tuple(lines_of(hop, detail=detail)), changes(hop.packet, hop.out))
 
 
-def _collapsed(ways: Sequence[Way]) -> list[Way]:
-    """Give the pods beyond the first MOST_SERVERS one card together."""
-    ends = dict.fromkeys(v.key for way in ways for v in way.visits if v.hop and _is_server(v.hop.machine.host))
-    if len(ends) <= MOST_SERVERS + 1:
-        return list(ways)
-    extra = set(list(ends)[MOST_SERVERS:])
+def _collapsed(ways: Sequence[Way], most: int) -> list[Way]:
+    """Give the hosts of a column beyond the first *most* one card together; nodes, which are high, beyond half of it."""
+    columns: dict[tuple[int, int], dict[str, None]] = {}
+    for visit in (visit for way in ways for visit in way.visits):
+        limit = most // 2 if visit.hop is not None and visit.hop.machine.has_programs else most
+        columns.setdefault((visit.column, limit), {})[visit.key] = None
+    extra = {key for (_, n), keys in columns.items() if len(keys) > n + 1 for key in list(keys)[n:]}
 
     def shown(visit: Visit) -> Visit:
-        return Visit(f"more@{visit.column}", visit.column, None) if visit.key in extra else visit
+        return replace(visit, key=f"more@{visit.column}", lines=()) if visit.key in extra else visit
 
-    return [Way(way.outcome, tuple(shown(visit) for visit in way.visits), way.answer) for way in ways]
+    return [replace(way, visits=tuple(map(shown, way.visits))) for way in ways] if extra else list(ways)
 
 
 def _is_server(host: Host) -> bool:
@@ -174,19 +222,22 @@ def _band(ways: Sequence[Way], asked: Asked) -> Band:
 def _card(key: str, stays: Sequence[tuple[Way, Visit]], asked: Asked) -> Card:
     hops = [visit.hop for _, visit in stays if visit.hop]
     ending = [way for way, visit in stays if visit is way.visits[-1]]
-    share = sum((way.outcome.probability for way, _ in stays), Fraction(0))
+    ways = {id(way): way for way, _ in stays}
+    share = sum((way.outcome.probability for way in ways.values()), Fraction(0))
     host = hops[0].machine.host if hops else None
-    many = not hops and key.startswith("more@")
-    title = f"{len(stays)} more" if many else host.name if host else asked.source
+    if key.startswith("more@"):
+        title = f"{len({hop.machine.name for hop in hops})} more"
+        return Card(key, stays[0][1].column, "more", title, (), share, (), tuple(_endings(ending, asked, many=True)))
+    title = host.name if host else asked.source
     return Card(
         key,
         stays[0][1].column,
-        "more" if many else host.kind if host else "outside",
+        host.kind if host else "outside",
         "/".join(host.pod) if host and host.pod else title,
         tuple(_about(host, hops, stays, asked)),
         share,
         merged([(way.outcome.probability, visit.lines) for way, visit in stays]),
-        tuple(_endings(ending, asked, many=many)),
+        tuple(_endings(ending, asked)),
     )
 
 
@@ -200,10 +251,12 @@ def _about(host: Host | None, hops: Sequence[Hop], stays: Sequence[tuple[Way, Vi
     words = [f"in {_few(ports)}"] * bool(ports) + [f"out {_few(outs)}"] * bool(outs)
     if host.kind in ("node", "router") and words:
         yield ", ".join(words)
-    starts = {visit.hop.packet for way, visit in stays if visit.hop and visit is way.visits[0] and not way.answer}
-    for packet in sorted(starts):
-        yield f"{packet.source_text}"
+    starts = sorted({visit.hop.packet for way, visit in stays if visit.hop and not visit.hop.port and not way.answer})
+    for packet in starts[:MOST_STARTS]:
+        yield packet.source_text
         yield f"dials {packet.destination_text}/{packet.protocol}"
+    if len(starts) > MOST_STARTS:
+        yield f"and {len(starts) - MOST_STARTS} more"
 
 
 def _few(words: Iterable[str], most: int = 3) -> str:
@@ -211,15 +264,25 @@ def _few(words: Iterable[str], most: int = 3) -> str:
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
-def _endings(ways: Sequence[Way], asked: Asked, *, many: bool) -> Iterator[Ending]:
+def _endings(ways: Sequence[Way], asked: Asked, *, many: bool = False) -> Iterator[Ending]:
     found: dict[tuple[State, str, tuple[str, ...]], Fraction] = {}
     for way in ways:
         outcome = way.outcome
         title, lines = (_answered if way.answer else _ended)(outcome, asked)
         key = (way.state, title, () if many else lines)
         found[key] = found.get(key, Fraction(0)) + outcome.probability
-    for (state, title, lines), share in found.items():
-        yield Ending(share, state, title, lines)
+    listed = [Ending(share, *key) for key, share in found.items()]
+    yield from _few_endings(listed) if len(listed) > MOST_ENDINGS else listed
+
+
+def _few_endings(listed: Sequence[Ending]) -> Iterator[Ending]:
+    """Yield the first endings, then one for the others of each state."""
+    shown, rest = listed[: MOST_ENDINGS - 1], listed[MOST_ENDINGS - 1 :]
+    yield from shown
+    for state in dict.fromkeys(ending.state for ending in rest):
+        same = [ending for ending in rest if ending.state == state]
+        share = sum((ending.share for ending in same), Fraction(0))
+        yield Ending(share, state, f"{same[0].title} and {len(same) - 1} more")
 
 
 def _ended(outcome: Outcome, asked: Asked) -> tuple[str, tuple[str, ...]]:
@@ -254,7 +317,9 @@ class _Wire:
 def _edges(ways: Sequence[Way]) -> Iterator[Edge]:
     wires: dict[tuple[str, str], _Wire] = {}
     for way in ways:
-        for visit, following in zip(way.visits, way.visits[1:], strict=False):
+        for visit, following in pairwise(way.visits):
+            if visit.key == following.key:
+                continue
             wire = wires.setdefault((visit.key, following.key), _Wire())
             share = way.outcome.probability
             wire.share += share
@@ -272,7 +337,8 @@ def _summed(wire: _Wire) -> Iterator[str]:
         yield f"{word} {different[0]}" if len(different) == 1 else f"{word} ⇒ one of {len(different)}"
 
 
-def _column_titles(band: Band, width: int) -> Iterator[str]:
+def _column_titles(band: Band, bases: Sequence[int]) -> Iterator[str]:
+    width, proxies = bases[-1] + 1, bases[1:-1]
     for column in range(width):
         kinds = [card.kind for card in band.cards if card.column == column]
         delivered = any(e.state == "good" for card in band.cards if card.column == column for e in card.endings)
@@ -280,6 +346,8 @@ def _column_titles(band: Band, width: int) -> Iterator[str]:
             yield "client"
         elif column == width - 1 and delivered:
             yield "server"
+        elif column in proxies:
+            yield "proxy"
         else:
             named = [kind for kind in ("router", "node", "pod", "outside") if kind in kinds]
             yield " / ".join(named)

@@ -7,13 +7,13 @@
   let opener = null;
 
   const show = (line) => {
-    const source = document.getElementById("rule-" + line.dataset.rule);
-    if (!source) return;
+    const sources = line.dataset.rule.split(" ").map((id) => document.getElementById("rule-" + id)).filter(Boolean);
+    if (!sources.length) return;
     if (opener) opener.classList.remove("chosen");
     opener = line;
     line.classList.add("chosen");
-    title.textContent = source.querySelector("summary .what").textContent;
-    body.replaceChildren(...source.querySelector(".more").cloneNode(true).childNodes);
+    title.textContent = sources[sources.length - 1].querySelector("summary .what").textContent;
+    body.replaceChildren(...sources.flatMap((source) => [...source.querySelector(".more").cloneNode(true).childNodes]));
     panel.hidden = false;
     panel.scrollTop = 0;
   };

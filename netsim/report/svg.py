@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from itertools import count, pairwise
+from itertools import pairwise
 from textwrap import wrap
 
 from netsim.errors import printable
@@ -33,7 +33,7 @@ from netsim.report.lane_layout import (
     share_width,
     text_width,
 )
-from netsim.report.lane_lines import HookBox, Line
+from netsim.report.lane_lines import HookBox, Line, beneath
 from netsim.report.lanes import Card, Ending, Lanes, weight
 from netsim.report.trace_text import lookup_lines
 
@@ -67,13 +67,16 @@ def safe(text: str) -> str:
     return escape(printable(text), quote=True)
 
 
+Links = Callable[[Card, HookBox, Line], str]
+"""A line of a card -> the value of its `data-rule` attribute."""
+
+
 @dataclass(slots=True)
 class Pen:
-    """What is drawn so far. `links`: lines of rules can be focused and clicked, numbered in drawing order."""
+    """What is drawn so far. `links`: what lines lead to; they can then be focused and clicked."""
 
-    links: bool = False
+    links: Links | None = None
     parts: list[str] = field(default_factory=list)
-    numbers: Iterator[int] = field(default_factory=count)
 
     def add(self, part: str) -> None:
         """Draw an element."""
@@ -100,7 +103,7 @@ class Pen:
         self.add(f'<rect x="{x:g}" y="{y:g}" {size} fill="{fill}" stroke="{stroke}"/>')
 
 
-def svg(picture: Lanes, *, links: bool = False) -> str:
+def svg(picture: Lanes, *, links: Links | None = None) -> str:
     """Return the picture as one `<svg>` element, ending in a line break."""
     pen = Pen(links)
     # The heading is as wide as the picture, which is as wide as its columns.
@@ -169,7 +172,8 @@ def _draw_band(pen: Pen, band: BandLayout, name: str, *, answer: bool) -> None:
         if placed.card is not None:
             _draw_card(pen, placed, placed.card)
     for routed in band.edges:
-        _draw_label(pen, routed)
+        if routed.labelled:
+            _draw_label(pen, routed)
     pen.add("</g>")
 
 
@@ -253,18 +257,22 @@ def _draw_box(pen: Pen, x: float, y: float, width: float, box: HookBox, card: Ca
     room = width - text_width(box.hook, SMALL) - 26
     pen.text(x + width - 8, y + 14, clip(tables, room, SMALL), SMALL, DIM, end=True)
     y += BOX_HEAD
-    numbers = [next(pen.numbers) for _ in box.lines]
-    for number, line in zip(numbers[:MOST_LINES], box.lines, strict=False):
-        _draw_line(pen, number, x, y, width, line, card)
+    for line in box.lines[:MOST_LINES]:
+        link = "" if pen.links is None else _link(pen.links(card, box, line), line)
+        _draw_line(pen, link, x, y, width, line, card)
         y += LINE + SUBLINE
     if len(box.lines) > MOST_LINES:
         pen.text(x + 14, y + 9, f"… and {len(box.lines) - MOST_LINES} more", SMALL, DIM)
 
 
-def _draw_line(pen: Pen, number: int, x: float, y: float, width: float, line: Line, card: Card) -> None:
+def _link(target: str, line: Line) -> str:
+    label = safe(f"{line.chain} {line.effect}".strip())
+    return f' tabindex="0" role="button" data-rule="{safe(target)}" aria-label="{label}"'
+
+
+def _draw_line(pen: Pen, link: str, x: float, y: float, width: float, line: Line, card: Card) -> None:
     shown = weight(line.share) if line.share != card.share else ""
     room = width - 22 - (text_width(shown, SMALL) + 8 if shown else 0)
-    link = f' tabindex="0" role="button" data-rule="{number}" aria-label="{safe(spoken(line))}"' if pen.links else ""
     pen.add(f'<g class="line"{link}><title>{safe(hover(line))}</title>')
     pen.rect(x + 3, y - 1, width - 6, LINE + SUBLINE - 1, "#ffffff", radius=3)
     pen.rect(x + 4, y, 3, LINE + SUBLINE - 4, KINDS[line.kind], radius=1.5)
@@ -273,23 +281,6 @@ def _draw_line(pen: Pen, number: int, x: float, y: float, width: float, line: Li
         pen.text(x + width - 8, y + 10.5, shown, SMALL, DIM, end=True)
     pen.text(x + 13, y + 21.5, clip(beneath(line), width - 22, SMALL - 0.5), SMALL - 0.5, DIM)
     pen.add("</g>")
-
-
-def beneath(line: Line) -> str:
-    """Return what is written small below an effect: the chain and where it comes from."""
-    if line.unexplained:
-        return f"{line.chain} · no manifest explains it"
-    origin = line.origin
-    if origin is None:
-        return line.chain or "connection tracking" if line.kind == "kernel" else line.chain
-    where = origin.where
-    place = f"{where[0].rsplit('/', 1)[-1]}:{where[1]}" if where else f"{origin.kind} {origin.name}"
-    return f"{line.chain} · {place}"
-
-
-def spoken(line: Line) -> str:
-    """Return a line for a screen reader."""
-    return f"{line.chain} {line.effect}".strip()
 
 
 def hover(line: Line) -> str:
