@@ -6,10 +6,11 @@ is the packet's source/destination port with its protocol, of an address dimensi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
+from iptables_gen.dataplane import Mentions
 from iptables_gen.ipvs.ir import IpSet
-from iptables_gen.values import in_net, parse_ip, parse_net
+from iptables_gen.values import BITS, in_net, net_mask, parse_ip, parse_net
 from iptables_gen.view import PacketView, Tri, tri
 
 Net = tuple[int, int]
@@ -43,6 +44,37 @@ class HostSets:
                 return Tri.UNKNOWN
             ready = self._ready[name] = _prepare(found)
         return ready(flags, packet)
+
+    def mentions(self, name: str, flags: tuple[str, ...], side: str) -> Mentions | None:
+        """Return the addresses that a set tells apart on one side (`src`, `dst`); None for a set that is not known."""
+        found = self._sets.get(name)
+        if found is None or found.type not in _DIMENSIONS:
+            return None
+        singles: set[int] = set()
+        networks: dict[tuple[int, int], None] = {}
+        for flag, texts in _addresses(found, flags):
+            for text in texts if flag == side else ():
+                family, network, length = parse_net(text)
+                if length == BITS[family]:
+                    singles.add(network)
+                else:
+                    networks[net_mask(family, length), network] = None
+        return Mentions(frozenset(singles), tuple(networks))
+
+
+def _addresses(found: IpSet, flags: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    """Yield (flag, addresses or networks) for each dimension that holds addresses.
+
+    Entries that pair an address with itself at both ends are about packets sent to their own source: no mention.
+    """
+    if found.type == "bitmap:port" or not flags:
+        return
+    third = found.type in ("hash:ip,port,ip", "hash:ip,port,net") and len(flags) > 2
+    both_ends = third and flags[0] != flags[2]
+    entries = [entry for entry in found.entries if not (both_ends and entry.address == entry.second)]
+    yield flags[0], [entry.address for entry in entries]
+    if third:
+        yield flags[2], [entry.second for entry in entries]
 
 
 def _prepare(found: IpSet) -> Contains:

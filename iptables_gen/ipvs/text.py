@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 from iptables_gen.errors import RulesetSyntaxError
 from iptables_gen.ipvs.ir import SERVICE_OPTION, Entry, IpSet, RealServer, VirtualServer
@@ -256,7 +257,7 @@ def parse_addresses(text: str) -> tuple[str, ...]:
     """Read `ip addr show` output in any of its forms: every `inet ADDR/LEN` and `inet6 ADDR/LEN` of kube-ipvs0."""
     found: list[str] = []
     for _, words, _ in _lines(text):
-        for word, value in zip(words, words[1:], strict=False):
+        for word, value in pairwise(words):
             if word in ("inet", "inet6"):
                 found.append(format_ip(*parse_ip(value.split("/")[0])))
     return tuple(found)

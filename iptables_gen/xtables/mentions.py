@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from iptables_gen.dataplane import Mentions
-from iptables_gen.values import BITS, Family
+from iptables_gen.values import BITS, Family, net_mask, parse_net
 from iptables_gen.xtables.ir import AnyRule, Match, Row, Rule, Target
 from iptables_gen.xtables.matches.addresses import Address
 from iptables_gen.xtables.matches.chance import RecentMatch
-from iptables_gen.xtables.matches.host import AddrtypeMatch
+from iptables_gen.xtables.matches.host import AddrtypeMatch, PhysdevMatch
+from iptables_gen.xtables.matches.misc import IpvsMatch, SetMatch
 from iptables_gen.xtables.program import Codes
 from iptables_gen.xtables.targets.verdicts import JumpTarget
 from iptables_gen.xtables.templates import typed, typed_template
 
-HARMLESS = (AddrtypeMatch, RecentMatch)
-"""Matches whose question the engine puts into a packet's class itself: address types, and clients remembered."""
+HARMLESS = (AddrtypeMatch, RecentMatch, PhysdevMatch)
+"""Matches that tell no addresses apart. The engine puts address types and remembered clients into a packet's class
+itself, and packets of one class come by the same bridge port."""
 
 
 class Shape(NamedTuple):
@@ -35,9 +37,27 @@ def mentions_of(codes: Codes, field: str) -> Mentions | None:
                 singles.add(part.address)
             elif part.end == field:
                 networks[part.mask, part.address] = None
+        elif isinstance(part, SetMatch | IpvsMatch):
+            told = _of_set(codes, part, field) if isinstance(part, SetMatch) else _of_virtual_address(part)
+            if told is None:
+                return None
+            singles |= told.singles
+            networks |= dict.fromkeys(told.networks)
         elif not isinstance(part, HARMLESS) and {field, "?"} & set(_reads(part)):
             return None
     return Mentions(frozenset(singles), tuple(networks))
+
+
+def _of_set(codes: Codes, match: SetMatch, field: str) -> Mentions | None:
+    """Return what an ipset tells apart; None when its entries are not known."""
+    ask: Callable[[str, tuple[str, ...], str], Mentions | None] | None = getattr(codes.sets, "mentions", None)
+    return None if ask is None else ask(match.name, match.flags, field)
+
+
+def _of_virtual_address(match: IpvsMatch) -> Mentions:
+    """Return the virtual address asked for: what was dialled decides, whatever the packet's addresses are by now."""
+    networks = [parse_net(value) for option, value, _ in match.conditions if option == "--vaddr"]
+    return Mentions(networks=tuple((net_mask(family, prefix), base) for family, base, prefix in networks))
 
 
 def _reads(part: Match | Target) -> tuple[str, ...]:

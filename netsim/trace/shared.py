@@ -13,15 +13,16 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from iptables_gen.dataplane import Hook
-from iptables_gen.effects import NOTHING_HAPPENS, Accept, Dnat, Path, Remember, RuleHit, SetMark
+from iptables_gen.effects import NOTHING_HAPPENS, Accept, Dnat, IpvsSend, Path, Remember, RuleHit, SetMark
 from iptables_gen.values import Family, in_net
 from netsim.hosts.layout import ROUTER
 from netsim.packet.packet import Packet
 from netsim.trace.answer import NOWHERE, Outcome, Place
 from netsim.trace.classes import Classes
+from netsim.trace.later import Later, Retrace
 from netsim.trace.machine import Machine
 from netsim.trace.netfilter import Run, Strand, run_hook
-from netsim.trace.passage import ONE, Delivered, Lost, Passage, Sent
+from netsim.trace.passage import ONE, Delivered, Lost, Nat, Passage, Sent
 from netsim.trace.passes import Arrival, after_prerouting, emit
 from netsim.trace.walk import PLAIN, Hop, Leaf, Walker
 
@@ -43,13 +44,16 @@ class Branch(NamedTuple):
 class Fork(NamedTuple):
     """What PREROUTING of a node makes of a packet: branches, and their numbers in groups that go the same way.
 
-    `paths` are what it was made from (its identity is the key). No branches: it has to be walked in full.
+    `paths` are what it was made from (its identity is the key). No branches: it has to be walked in full. weights and
+    places are those of the branches, side by side: they are all that most questions look at.
     """
 
     paths: tuple[Path, ...]
     branches: tuple[Branch, ...] = ()
     groups: tuple[tuple[Hashable, tuple[int, ...]], ...] = ()
     addresses: frozenset[int] = frozenset()
+    weights: tuple[Fraction, ...] = ()
+    places: tuple[Place | None, ...] = ()
 
 
 class Door(NamedTuple):
@@ -70,13 +74,14 @@ class Shared:
         self._finish = finish
         self._classes: dict[tuple[str, Family, bool], Classes] = {}
         self._doors: dict[tuple[str, Family, int], Door | None] = {}
-        self._forks: dict[tuple[str, int], Fork] = {}
+        self._forks: dict[tuple[str, int, int], Fork] = {}
         self._ways: dict[Hashable, Outcome | None] = {}
         self._groups: dict[tuple[str, Family, int], int] = {}
         self._numbers: dict[Hashable, int] = {}
+        self._weights: dict[Fraction, Fraction] = {}
 
-    def outcomes(self, client: str, packet: Packet) -> list[Outcome] | None:
-        """Return the outcomes of a packet that a pod sends, without trails; None when it has to be walked in full."""
+    def outcomes(self, client: str, packet: Packet, retrace: Retrace) -> tuple[Outcome, ...] | None:
+        """Return the outcomes of a packet that a pod sends; None when it has to be walked in full."""
         machine = self._walker.machine(client)
         door = self._door(machine, packet)
         if door is None:
@@ -84,9 +89,11 @@ class Shared:
         fork = self._fork(door, packet.at(door.arrival.interface, ""))
         if not fork.branches or packet.src in fork.addresses:
             return None
-        return self._answered(machine, door, packet, fork)
+        return self._answered(machine, door, packet, fork, retrace)
 
-    def _answered(self, client: Machine, door: Door, packet: Packet, fork: Fork) -> list[Outcome] | None:
+    def _answered(
+        self, client: Machine, door: Door, packet: Packet, fork: Fork, retrace: Retrace
+    ) -> tuple[Outcome, ...] | None:
         found: list[Outcome] = [_NOTHING] * len(fork.branches)
         dialled = self._class(door.node, packet.family, answering=True).of(packet.dst)
         base = (client.name, packet[:3], packet.sport, packet.dport, dialled)
@@ -95,9 +102,25 @@ class Shared:
             way = self._ways[key] if key in self._ways else self._walk(key, client, door, packet, fork, members[0])
             if way is None:
                 return None
+            _, disposition, code, endpoint, sees, snat, cni, reached, *rest, _ = way
             for number in members:
-                found[number] = _stand_in(way, fork.branches[number])
-        return found
+                place = fork.places[number]
+                # Positions, not names: this runs once an outcome.
+                found[number] = _outcome(
+                    (
+                        fork.weights[number],
+                        disposition,
+                        code,
+                        endpoint and (place or endpoint),
+                        sees,
+                        snat,
+                        cni,
+                        reached and (place or reached),
+                        *rest,
+                        Later(retrace, number),
+                    )
+                )
+        return tuple(found)
 
     def _class(self, machine: Machine, family: Family, *, answering: bool = False) -> Classes:
         key = (machine.name, family, answering)
@@ -129,7 +152,10 @@ class Shared:
         return None if arrival.framed or not node.has_programs else Door(node, port, arrival, first)
 
     def _fork(self, door: Door, packet: Packet) -> Fork:
-        """Return what the node's PREROUTING makes of a packet; only its last base chain may do anything."""
+        """Return what the node makes of a packet before it routes it on: PREROUTING, or IPVS in INPUT.
+
+        Only one base chain may do anything, but for marks that PREROUTING sets before IPVS takes the packet.
+        """
         node, paths = door.node, NOTHING_HAPPENS
         for item in node.entries(Hook.PREROUTING, packet.family):
             if _inert(paths):
@@ -137,7 +163,27 @@ class Shared:
             elif not item.translates:
                 return Fork(paths)
             # What is translated is not asked again by nat chains; a path that is not makes no fork (`_branch`).
-        key = (node.name, id(paths))
+        if len(paths) == 1 and node.is_local(packet.family, packet.dst):
+            return self._fork_at_input(node, packet, paths)
+        return self._known_fork(node, packet, paths)
+
+    def _fork_at_input(self, node: Machine, packet: Packet, before: tuple[Path, ...]) -> Fork:
+        marked = packet
+        for effect in before[0].effects:
+            if isinstance(effect, SetMark):
+                marked = marked.marked(effect.value)
+            elif not isinstance(effect, RuleHit):
+                return Fork(before)
+        if not isinstance(before[0].verdict, Accept):
+            return Fork(before)
+        for item in node.entries(Hook.INPUT, packet.family):
+            paths = item.entry.run(marked, node)
+            if not _inert(paths):
+                return self._known_fork(node, marked, paths)
+        return Fork(before)
+
+    def _known_fork(self, node: Machine, packet: Packet, paths: tuple[Path, ...]) -> Fork:
+        key = (node.name, id(paths), packet.mark)
         found = self._forks.get(key)
         if found is None:
             if len(self._forks) > MOST:
@@ -158,7 +204,9 @@ class Shared:
             alike = self._group(node, packet.family, branch.address)
             groups.setdefault((alike, branch.port, branch.mark), []).append(number)
         listed = tuple([(group, tuple(numbers)) for group, numbers in groups.items()])
-        return Fork(paths, made, listed, frozenset(branch.address for branch in made))
+        addresses = frozenset(branch.address for branch in made)
+        weights = tuple([self._weights.setdefault(branch.weight, branch.weight) for branch in made])
+        return Fork(paths, made, listed, addresses, weights, tuple([branch.place for branch in made]))
 
     def _branch(self, packet: Packet, path: Path) -> Branch | None:
         """Return where a path translates to; None for a path that does anything else."""
@@ -173,7 +221,9 @@ class Shared:
                     pass
                 case _:
                     return None
-        if target is None or not isinstance(path.verdict, Accept):
+        if isinstance(path.verdict, IpvsSend) and target is None:
+            target = path.verdict.address, path.verdict.port
+        elif target is None or not isinstance(path.verdict, Accept):
             return None
         return Branch(path.weight, *target, mark, self._place(packet.family, *target))
 
@@ -220,14 +270,14 @@ class Shared:
         branch = fork.branches[number]
         run = Run(door.node, door.node)
         seen = door.arrival.seen(packet.at(door.arrival.interface, ""))
-        strands = [
-            strand
-            for strand in run_hook(run, Hook.PREROUTING, Strand(ONE, seen))
-            if (strand.nat.dst, strand.nat.dport) == (branch.address, branch.port)
-        ]
+        strands = run_hook(run, Hook.PREROUTING, Strand(ONE, seen))
+        if len(strands) > 1:
+            strands = [strand for strand in strands if _target(strand.nat) == (branch.address, branch.port)]
         (strand,) = strands
         before = (Hop(client, "", packet, door.first, packet),)
-        passages = after_prerouting(run, strand, packet.dst, door.arrival)
+        # Behind IPVS the choice is made after PREROUTING.
+        all_ways = after_prerouting(run, strand, packet.dst, door.arrival)
+        passages = [way for way in all_ways if _target(way.nat) == (branch.address, branch.port)]
         leaves = self._walker.follow(door.node, door.port, packet, passages, before)
         found = [outcome for leaf in leaves for outcome in self._finish(leaf)]
         way = found[0] if len(found) == 1 and _may_stand_for_others(found[0], branch) else None
@@ -235,16 +285,8 @@ class Shared:
         return self._ways[key]
 
 
-def _stand_in(way: Outcome, branch: Branch) -> Outcome:
-    """Return the outcome of a way as it is for another endpoint of its group."""
-    place = branch.place
-    if place is None:
-        # The way may have been walked for another Service, whose choices had other weights.
-        return way._replace(probability=branch.weight)
-    endpoint = way.endpoint and place
-    reached = way.reached and place
-    # Positions, not names: this runs once an outcome.
-    return _outcome((branch.weight, *way[1:3], endpoint, *way[4:7], reached, *way[8:]))
+def _target(nat: Nat) -> tuple[int | None, int | None]:
+    return nat.dst, nat.dport
 
 
 _outcome = Outcome._make
