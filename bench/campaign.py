@@ -19,7 +19,6 @@ from typing import Any
 
 from bench.clusters import random_cluster
 
-
 KEYS = ("clusters", "agree", "differ", "unverifiable", "connections", "packets traced", "rules")
 
 
@@ -30,7 +29,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.jobs) as pool:
         seeds = range(arguments.seed, arguments.seed + arguments.clusters)
         for seed, answer in zip(seeds, pool.map(lambda s: run(s, arguments.flows, Path(folder)), seeds), strict=True):
-            totals.update({"clusters": 1, "packets traced": answer["rules"]["packets"], "rules": answer["rules"]["steps"]})
+            totals.update(
+                {"clusters": 1, "packets traced": answer["rules"]["packets"], "rules": answer["rules"]["steps"]}
+            )
             for item in answer["rules"]["differ"]:
                 totals["differ"] += 1
                 print(f"seed {seed}: rules: {json.dumps(item)}", flush=True)

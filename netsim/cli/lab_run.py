@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import click
 import orjson
 
 from iptables_gen.kubeproxy.inputs import ProxyConfig
-from netsim.cli.session import Session, open_session
+from netsim.cli.session import Session, build_options, open_session
 from netsim.cli.terminal import say
 from netsim.cluster.model import Cluster
 from netsim.errors import LabError
@@ -24,6 +25,7 @@ from netsim.lab.apply import write_file
 from netsim.lab.codec import encode
 from netsim.lab.ops import Operation
 
+SYSTEM = ("kube-system", "ingress-nginx")
 KEPT = ("namespace", "not_ready", "ready", "terminating", "phase", "strict_refs", "at")
 
 
@@ -41,16 +43,33 @@ def prepare(params: Mapping[str, Any]) -> Prepared:
     from netsim.cli.proxy_flags import proxy_config
     from netsim.trace.setup import make_network
 
-    session = open_session(params)
+    session = with_controller(open_session(params), params)
     config, notes = proxy_config(params, session.cluster)
     session.note(notes)
     return Prepared(session, config, make_network(session.cluster, config))
+
+
+def with_controller(session: Session, params: Mapping[str, Any]) -> Session:
+    """Return the session with the controller that its Ingresses need, if the input has none."""
+    from netsim.cluster.build import build
+    from netsim.lab.assumed import assumed_controller
+    from netsim.manifests.load import load
+
+    manifests, notes = assumed_controller(session.cluster)
+    if not manifests:
+        return session
+    session.note(notes)
+    text = orjson.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+    objects = (*session.loaded.objects, *load(("-",), stdin=io.BytesIO(text)).objects)
+    cluster = build(objects, build_options(params))
+    return replace(session, cluster=cluster, loaded=replace(session.loaded, objects=objects))
 
 
 def up(name: str, params: Mapping[str, Any]) -> None:
     """Bring a lab up, or with --dry-run print how."""
     from netsim.lab import holder
     from netsim.lab.build import lab_hosts, plan_lab
+    from netsim.lab.health import LabHealth
     from netsim.lab.names import LabDns
     from netsim.lab.ops import describe
 
@@ -61,12 +80,14 @@ def up(name: str, params: Mapping[str, Any]) -> None:
         return
     rootless = params["rootless"] or os.geteuid() != 0
     inputs = tuple(os.path.abspath(path) for path in params["filenames"] if path != "-")
-    dns = LabDns(prepared.network.cluster)
+    dns, health = LabDns(prepared.network.cluster), LabHealth(prepared.network.cluster)
 
     def refresh(folder: Path) -> None:
-        dns.change(reopen(folder.name).network.cluster)
+        cluster = reopen(folder.name).network.cluster
+        dns.change(cluster)
+        health.change(cluster)
 
-    starters = (("dns", dns.start),)
+    starters = (("dns", dns.start), ("health", health.start))
     plan = holder.Plan(name, operations, prepared.config.mode, rootless, inputs, starters, refresh, keep=params["keep"])
     with stages(f"bringing up {name}", spoken=params["verbose"]) as tell:
         try:
@@ -81,11 +102,13 @@ def up(name: str, params: Mapping[str, Any]) -> None:
 
 def example(name: str, cluster: Cluster) -> str:
     """Return a command that shows something in a lab: a pod asks a Service, or a shell where there is none."""
-    pods = (pod for pod in cluster.pods if pod.ips and not pod.host_network and pod.ready)
+    pods = [
+        pod for pod in cluster.pods if pod.ips and not pod.host_network and pod.ready and pod.namespace not in SYSTEM
+    ]
     pod = next((f"pod/{pod.namespace}/{pod.name}" for pod in pods), "external")
     for service in cluster.services:
         ports = [port.port for port in service.ports if port.protocol == "TCP"]
-        if ports and service.cluster_ips and service.cluster_ips[0] != "None" and service.namespace != "kube-system":
+        if ports and service.cluster_ips and service.cluster_ips[0] != "None" and service.namespace not in SYSTEM:
             port = "" if ports[0] == 80 else f":{ports[0]}"
             return f"netsim lab exec {name} {pod} -- curl -s http://{service.name}.{service.namespace}{port}/"
     return f"netsim lab exec {name} {pod}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -19,6 +21,7 @@ from netsim.lab.ops import (
     DeleteLink,
     DeleteRoute,
     DropNamespace,
+    EndSpawn,
     LoadRules,
     MakeAccounting,
     MakeBridge,
@@ -33,6 +36,7 @@ from netsim.lab.ops import (
 )
 
 LOOPBACK = 1
+STARTING, ENDING = 5.0, 2.0
 PACKAGES = {
     "iptables-restore": "iptables",
     "ip6tables-restore": "iptables",
@@ -125,13 +129,15 @@ def _one(operation: Operation, spaces: Spaces, serve: ServeFunction) -> None:
             spaces.go(namespace)
             run(command, text, namespace)
         case WriteFile(path, text):
-            write_file(spaces.folder / path, text)
+            write_file(inside(spaces.folder, path), text)
         case Serve(namespace) | StopServe(namespace):
             spaces.go(namespace)
             serve(operation)
         case Spawn(namespace, command, label):
             spaces.go(namespace)
             spaces.children[label] = _start(tuple(word.replace("{state}", str(spaces.folder)) for word in command))
+        case EndSpawn(_, label):
+            _end(spaces.children.pop(label, None))
         case _:
             raise AssertionError(operation)
 
@@ -164,6 +170,47 @@ def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
     except FileNotFoundError as error:
         package = PACKAGES.get(command[0], command[0])
         raise LabError(f"{command[0]} is not installed (Debian package {package})") from error
+
+
+def _end(child: subprocess.Popen[bytes] | None) -> None:
+    if child is None:
+        return
+    child.terminate()
+    try:
+        child.wait(ENDING)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def await_listener(spawn: Spawn, spaces: Spaces) -> None:
+    """Return when something listens where a spawned program should; LabError with its last words when it ended."""
+    spaces.go(spawn.namespace)
+    deadline = time.monotonic() + STARTING
+    family = socket.AF_INET6 if ":" in spawn.address else socket.AF_INET
+    while time.monotonic() < deadline:
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            if tried.connect_ex((spawn.address, spawn.port)) == 0:
+                return
+        child = spaces.children[spawn.label]
+        if child.poll() is not None:
+            raise LabError(f"{spawn.label}: ended with {child.returncode}: {_last_words(spaces.folder)}")
+        time.sleep(0.005)
+    raise LabError(f"{spawn.label}: nothing listens on {spawn.address}:{spawn.port} after {STARTING:.0f} s")
+
+
+def _last_words(folder: Path) -> str:
+    try:
+        return (folder / "log").read_text(errors="replace").strip().rpartition("\n")[2]
+    except OSError:
+        return ""
+
+
+def inside(folder: Path, path: str) -> Path:
+    """Return a path below a folder; LabError for one that would leave it (names of objects are anybody's words)."""
+    if ".." in path.split("/") or path.startswith("/") or "\0" in path:
+        raise LabError(f"{path!r} is no name for a file of the lab")
+    return folder / path
 
 
 def write_file(path: Path, text: str) -> None:

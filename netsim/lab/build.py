@@ -10,6 +10,8 @@ from netsim.hosts.layout import ROUTER
 from netsim.hosts.model import Host
 from netsim.hosts.network import Network
 from netsim.hosts.services import external_local, service_vips
+from netsim.lab.health import node_servers
+from netsim.lab.ingress import proxy_operations
 from netsim.lab.listen import servers
 from netsim.lab.names import file_operations
 from netsim.lab.ops import AddRoute, AddRule, Operation
@@ -49,6 +51,8 @@ def plan_lab(network: Network, hosts: Iterable[Host], numbers: Numbers | None = 
         *program_operations(listed),
         *file_operations(network.cluster, listed),
         *servers(network.cluster, listed),
+        *node_servers(network.cluster, listed),
+        *proxy_operations(network.cluster),
     )
 
 

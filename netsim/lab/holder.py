@@ -20,9 +20,9 @@ from typing import Any
 
 from netsim.errors import LabError
 from netsim.lab import kernel, state
-from netsim.lab.apply import Spaces, apply
+from netsim.lab.apply import Spaces, apply, await_listener
 from netsim.lab.codec import decode, encode
-from netsim.lab.ops import Operation, Serve, StopServe, stage_of
+from netsim.lab.ops import Operation, Serve, Spawn, StopServe, stage_of
 from netsim.lab.servers import close_server, open_socket, start_echo
 
 COMMIT = b"+"
@@ -224,6 +224,10 @@ class Keeper:
                 close_server(self.servers.pop(_key(operation), None))
 
         apply(operations, self.spaces, serve_or_stop)
+        for operation in operations:
+            if isinstance(operation, Spawn) and operation.port:
+                await_listener(operation, self.spaces)
+        kernel.enter(self.spaces.home)
         for serve, listener in opened:
             self.servers[_key(serve)] = await self.starters.get(serve.kind, start_echo)(serve, listener)
 

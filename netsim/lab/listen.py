@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from iptables_gen.values import format_ip
 from netsim.cluster.model import Cluster, Pod
 from netsim.hosts.model import Address, Host
+from netsim.lab.ingress import sockets
 from netsim.lab.ops import Serve
 from netsim.lab.plan import namespace_name
 
@@ -17,10 +18,13 @@ Key = tuple[str, int, str]
 def servers(cluster: Cluster, hosts: Iterable[Host]) -> tuple[Serve, ...]:
     """Return every server, one an (address, port, protocol), in the namespace that has the address.
 
-    SCTP ports have none: not every kernel has SCTP sockets.
+    SCTP ports have none: not every kernel has SCTP sockets; nor have those of ingress controllers, which nginx serves.
     """
     homes = {format_ip(a.family, a.value): namespace_name(host) for host, a in _addresses(hosts)}
-    wanted = {key: owner for key, owner in _wanted(cluster) if key[2] in SOCKETS and key[0] in homes}
+    busy = sockets(cluster)
+    wanted = {
+        key: owner for key, owner in _wanted(cluster) if key[2] in SOCKETS and key[0] in homes and key[:2] not in busy
+    }
     plain = (Serve(homes[ip], ip, port, protocol, owner) for (ip, port, protocol), owner in sorted(wanted.items()))
     return tuple(_as_dns(serve, cluster) for serve in plain)
 

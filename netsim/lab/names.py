@@ -13,6 +13,7 @@ from netsim.dns.open import ClusterDns, open_dns
 from netsim.dns.podconf import PodFiles, node_files, pod_files
 from netsim.dns.serve import State, Udp, serve_tcp
 from netsim.hosts.model import Host
+from netsim.lab.ingress import outside_names
 from netsim.lab.ops import Serve, WriteFile
 from netsim.lab.plan import namespace_name
 from netsim.lab.servers import answer
@@ -65,12 +66,21 @@ class LabDns:
 def file_operations(cluster: Cluster, hosts: Iterable[Host]) -> Iterator[WriteFile]:
     """Yield /etc/resolv.conf and /etc/hosts of every pod and node, as the kubelet writes them."""
     dns = open_dns(cluster)
+    outside = outside_hosts(cluster)
     for host in hosts:
+        if host.kind == "outside":
+            yield WriteFile(f"files/{namespace_name(host)}/hosts", outside)
         files = _files(cluster, host, dns)
         if files is not None:
             folder = f"files/{namespace_name(host)}"
             yield WriteFile(f"{folder}/resolv.conf", files.resolv_conf)
             yield WriteFile(f"{folder}/hosts", files.hosts)
+
+
+def outside_hosts(cluster: Cluster) -> str:
+    """Return /etc/hosts of the clients outside: the hosts of Ingresses at their controllers' load balancers."""
+    lines = [f"{address}\t{host}" for host, found in sorted(outside_names(cluster).items()) for address in found]
+    return "\n".join(("127.0.0.1\tlocalhost", "::1\tlocalhost", *lines)) + "\n"
 
 
 def _files(cluster: Cluster, host: Host, dns: ClusterDns) -> PodFiles | None:

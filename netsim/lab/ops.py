@@ -174,10 +174,24 @@ class StopServe:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """A program of the lab's own, inside a namespace; {state} in its words becomes the state folder."""
+    """A program of the lab's own, inside a namespace; {state} in its words becomes the state folder.
+
+    It is up when something listens on address and port (0: at once). `version` changes when its files do.
+    """
 
     namespace: str
     command: tuple[str, ...]
+    label: str
+    address: str = ""
+    port: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndSpawn:
+    """The reverse of Spawn: the program ends."""
+
+    namespace: str
     label: str
 
 
@@ -199,6 +213,7 @@ Operation = (
     | Serve
     | StopServe
     | Spawn
+    | EndSpawn
 )
 
 
@@ -209,7 +224,7 @@ def stage_of(operation: Operation) -> str:
             return "making namespaces"
         case LoadRules(namespace) | MakeAccounting(namespace):
             return f"loading rules of {namespace}"
-        case WriteFile() | Serve() | StopServe() | Spawn():
+        case WriteFile() | Serve() | StopServe() | Spawn() | EndSpawn():
             return "starting servers"
         case _:
             return "wiring"
@@ -230,6 +245,8 @@ def describe(operation: Operation) -> str:
             return f"ip netns exec {_q(namespace)} serve {kind} {address}:{port}/{protocol}  # {owner}"
         case StopServe(namespace, address, port, protocol):
             return f"ip netns exec {_q(namespace)} stop serving {address}:{port}/{protocol}"
+        case EndSpawn(namespace, label):
+            return f"ip netns exec {_q(namespace)} end {_q(label)}"
         case Spawn(namespace, command, label):
             return f"ip netns exec {_q(namespace)} {shlex.join(command)}  # {label}"
         case SetSysctl(namespace, name, value):

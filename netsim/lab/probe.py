@@ -15,6 +15,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -31,7 +32,8 @@ QUESTION = b"?\n"
 class Probe:
     """One attempt from a namespace to an address.
 
-    Probes with the same `sequence`, if it is not "", run strictly one after another (session affinity).
+    Probes with the same `sequence`, if it is not "", run strictly one after another (session affinity). `sport` is the
+    client's port where it can be had, 0 leaves it to the kernel.
     """
 
     namespace: str
@@ -41,6 +43,7 @@ class Probe:
     patience: float = 0.7
     sequence: str = ""
     question: bytes = QUESTION
+    sport: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,10 @@ class Prober:
         level, option = (41, IPV6_RECVERR) if family == socket.AF_INET6 else (0, IP_RECVERR)
         opened.setsockopt(level, option, 1)
         self._selector.register(opened, selectors.EVENT_READ | selectors.EVENT_WRITE, (number, probe))
+        if probe.sport:
+            # A port that something else has is left to the kernel.
+            with suppress(OSError):
+                opened.bind(("", probe.sport))
         try:
             code = opened.connect_ex((probe.address, probe.port))
             self._clients[number] = format_endpoint(*opened.getsockname()[:2])
@@ -159,6 +166,9 @@ class Prober:
             refused = refusal(opened)
             if refused or error.errno != errno.EPERM:
                 self._fail(number, opened, error.errno or 0, refused)
+            else:
+                # One question, one packet: what was cut off is not sent again.
+                self._selector.modify(opened, selectors.EVENT_READ, (number, probe))
 
     def _ready(self, key: selectors.SelectorKey) -> None:
         number, probe = key.data
@@ -215,7 +225,9 @@ def delivered(data: bytes) -> Observation:
     """Return what an echo server's answer says; any other bytes are a delivery to somebody unknown."""
     try:
         # A DNS server's answer holds the same line inside a TXT record.
-        record: dict[str, Any] = json.loads(data[max(data.find(b"{"), 0) :])
+        # Other servers say it in a header or a body: the first object counts.
+        text = data[max(data.find(b"{"), 0) :].decode(errors="replace")
+        record: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
         server, client = record["server"], record["client"]
         host = f"[{server['ip']}]" if ":" in server["ip"] else server["ip"]
         return Observation("DELIVERED", f"{host}:{server['port']}", client["ip"], record.get("pod", ""))

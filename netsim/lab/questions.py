@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from iptables_gen.values import format_endpoint, parse_ip
 from netsim.cluster.model import Cluster, Pod, Service
 from netsim.hosts.network import Network
+from netsim.hosts.services import external_local
 
 OUTSIDE = "external/198.51.100.10"
 OUTSIDE_6 = "external/2001:db8:51::10"
@@ -74,7 +75,7 @@ def clients(cluster: Cluster) -> tuple[Pod, ...]:
 
 
 def targets(network: Network, service: Service) -> Iterator[tuple[str, str, str]]:
-    """Yield (IP:PORT, protocol, kind) of a Service: its addresses, its nodePorts, and a port that it does not have."""
+    """Yield (IP:PORT, protocol, kind) of a Service: its addresses, nodePorts, health check, and a port it lacks."""
     addresses = [ip for ip in service.cluster_ips if ip != "None"]
     outer = [*service.external_ips, *(item.ip for item in service.ingress if item.ip)]
     for port in service.ports:
@@ -83,6 +84,8 @@ def targets(network: Network, service: Service) -> Iterator[tuple[str, str, str]
         yield from ((format_endpoint(ip, port.port), protocol, "vip") for ip in outer)
         if port.node_port:
             yield from _node_ports(network, service, port.node_port, protocol)
+    if service.type == "LoadBalancer" and service.health_check_node_port and external_local(service):
+        yield from _node_ports(network, service, service.health_check_node_port, "tcp")
     yield from ((format_endpoint(ip, UNUSED_PORT), "tcp", "clusterIP") for ip in (*addresses, *outer))
 
 

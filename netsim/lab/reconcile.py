@@ -11,12 +11,14 @@ from netsim.lab.ops import (
     DeleteLink,
     DeleteRoute,
     DropNamespace,
+    EndSpawn,
     LoadRules,
     MakeBridge,
     MakeNamespace,
     MakeVeth,
     Operation,
     Serve,
+    Spawn,
     StopServe,
 )
 
@@ -60,6 +62,8 @@ def _undo(operation: Operation, kept: set[str]) -> Iterator[Operation]:
     match operation:
         case Serve(namespace, address, port, protocol):
             yield StopServe(namespace, address, port, protocol)
+        case Spawn(namespace, _, label):
+            yield EndSpawn(namespace, label)
         case AddRoute(namespace, destination, via, _, index, _, _, table) if namespace in kept:
             yield DeleteRoute(namespace, destination, via, index, table)
         case AddAddress(namespace, interface, index, address, prefix) if namespace in kept:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -32,6 +33,7 @@ chain pre {{ type filter hook prerouting priority -400; {FIRST} }}
 chain out {{ type filter hook output priority -400; {FIRST} }}
 }}
 """
+FIRST_PORT, PORTS = 10_000, 19_000
 Age = tuple[str, str, int, str]
 
 
@@ -52,9 +54,18 @@ def trace_all(lab: state.LabState, probes: Sequence[Probe]) -> tuple[Traced, ...
         raise LabError("an ipvs lab has no rule trace: iptables-legacy traces to dmesg only")
     nodes = sorted(name for name in lab.namespaces if name.startswith("node/"))
     names = {*nodes, *(probe.namespace for probe in probes)}
-    marked = tuple(recognisable(probe, number) for number, probe in enumerate(probes))
+    first = time.monotonic_ns() // 1_000_000
+    marked = tuple(recognisable(replace(probe, sport=port_of(first + n)), n) for n, probe in enumerate(probes))
     found = inside(lab, names, lambda spaces: [_plain(item) for item in _work(spaces, nodes, marked)])
     return tuple(_traced(item) for item in found)
+
+
+def port_of(number: int) -> int:
+    """Return a client port outside the kernel's own choice, so that none is used twice in a row.
+
+    To a port that dialled the same address before, the connection is not new: NAT's chains would not see its packet.
+    """
+    return FIRST_PORT + number % PORTS
 
 
 def recognisable(probe: Probe, number: int) -> Probe:

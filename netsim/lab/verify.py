@@ -19,6 +19,7 @@ from netsim.cluster.model import Cluster
 from netsim.hosts.network import Network
 from netsim.lab import enter, holder, state
 from netsim.lab.build import vip_route
+from netsim.lab.ingress import IDENTITY_REQUEST, sockets
 from netsim.lab.listen import dns_addresses
 from netsim.lab.names import IDENTITY_QUERY
 from netsim.lab.ops import Operation
@@ -103,24 +104,24 @@ def probe_for(lab: state.LabState, tracer: Tracer, question: Question, shares: S
     client = client_namespace(lab, tracer.cluster, question.source)
     sequence = f"{client} {question.service}" if is_sticky(tracer, question, shares) else ""
     address, port = parse_endpoint(question.target)
-    said = question_bytes(question.protocol, is_dns=any(is_dns_answer(tracer.cluster, words) for words in shares))
-    return Probe(client, address, port, question.protocol, patience, sequence, said)
+    return Probe(client, address, port, question.protocol, patience, sequence, question_bytes(tracer, question, shares))
 
 
-def is_dns_answer(cluster: Cluster, words: str) -> bool:
-    """Whether an outcome is a delivery to one of the cluster's DNS servers."""
+def question_bytes(tracer: Tracer, question: Question, shares: Shares) -> bytes:
+    """Return what a probe says: who it may reach is asked in its own language who it is."""
+    places = [endpoint for endpoint in map(_endpoint, shares) if endpoint]
+    cluster = tracer.cluster
+    if any(port == DNS_PORT and address in dns_addresses(cluster) for address, port in places):
+        prefix = len(IDENTITY_QUERY).to_bytes(2, "big") if question.protocol == "tcp" else b""
+        return prefix + IDENTITY_QUERY
+    http = question.protocol == "tcp" and not sockets(cluster).isdisjoint(places)
+    return IDENTITY_REQUEST if http else QUESTION
+
+
+def _endpoint(words: str) -> tuple[str, int] | None:
+    """Return the endpoint in an outcome's words, None when nothing is delivered."""
     kind, _, rest = words.partition(" ")
-    if kind != "DELIVERED":
-        return False
-    address, port = parse_endpoint(rest.split(" ")[0])
-    return port == DNS_PORT and address in dns_addresses(cluster)
-
-
-def question_bytes(protocol: str, *, is_dns: bool) -> bytes:
-    """Return what a probe says: a DNS server is asked in its own language who it is."""
-    if not is_dns:
-        return QUESTION
-    return len(IDENTITY_QUERY).to_bytes(2, "big") + IDENTITY_QUERY if protocol == "tcp" else IDENTITY_QUERY
+    return parse_endpoint(rest.split(" ")[0]) if kind == "DELIVERED" else None
 
 
 def client_namespace(lab: state.LabState, cluster: Cluster, source: str) -> str:
@@ -158,7 +159,9 @@ def outcome_words(outcome: Outcome) -> str:
 
 
 def observation_words(observation: Observation) -> str:
-    """Return an observation in the words of `outcome_words`."""
+    """Return an observation in the words of `outcome_words`; an answer that says not whose it is has no endpoint."""
+    if observation.verdict == "DELIVERED" and not observation.sees:
+        return "DELIVERED somewhere"
     if observation.verdict == "DELIVERED":
         return f"DELIVERED {observation.endpoint} from {format_ip(*parse_ip(observation.sees))}"
     return "REFUSED" if observation.verdict == "REFUSED" else "SILENCE"

@@ -7,49 +7,14 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.kernel
-TOPOLOGIES = Path(__file__).parents[2] / "topologies"
-NETSIM = (sys.executable, "-m", "netsim")
+from tests.kernel.lab_support import NETSIM, TOPOLOGIES, host_state, netsim
 
-
-def netsim(*words: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run((*NETSIM, *words), capture_output=True, text=True, check=False)
-    assert code is None or done.returncode == code, done.stdout + done.stderr
-    return done
-
-
-def host_state() -> dict[str, str]:
-    """Everything of the host that a lab could disturb."""
-    commands = {
-        "links": "ip -o link",
-        "addresses": "ip -o address",
-        "routes": "ip route show table all; ip -6 route show table all",
-        "namespaces": "ip netns list",
-        "rules": "iptables-save; ip6tables-save; nft list ruleset",
-        "sysctls": "sysctl -a 2>/dev/null | grep -E '^net\\.(ipv[46]|bridge|netfilter)' | grep -vE 'count|random'",
-        "mounts": "cat /proc/self/mountinfo | cut -d' ' -f4-",
-    }
-    return {
-        name: subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False).stdout
-        for name, command in commands.items()
-    }
-
-
-@pytest.fixture(autouse=True)
-def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give every test its own state folder, and remove every lab in it afterwards."""
-    folder = tmp_path / "labs"
-    monkeypatch.setenv("NETSIM_STATE", str(folder))
-    yield folder
-    for lab in folder.glob("*") if folder.exists() else ():
-        netsim("lab", "down", lab.name, code=None)
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("own_state")]
 
 
 def test_a_lab_comes_up_answers_and_leaves_nothing(own_state: Path) -> None:
