@@ -1,7 +1,8 @@
 """`--queries FILE|-`: JSON lines in, one compact JSON object a line out, in the same order.
 
 A verb gives one function from a query object to its answer object. `id` is echoed; a line that cannot be understood is
-answered in its place by `{"id": …, "error": "…"}` and makes the exit code 2 at the end.
+answered in its place by `{"id": …, "error": "…"}` and makes the exit code 2 at the end. A file that is one JSON
+document `{"queries": […]}` (as query sets are often kept, over many lines or on one) is read as its queries.
 """
 
 from __future__ import annotations
@@ -27,17 +28,33 @@ def answer_queries(source: str, answer: Answer, known: frozenset[str], *, quiet:
     """
     failed, unknown = False, set[str]()
     with _opened(source) as lines:
-        for line in lines:
-            if line.strip():
-                query = _parsed(line)
-                unknown.update(query.keys() - known - {"id", ""} if isinstance(query, dict) else ())
-                result = _answered(query, answer)
-                failed = failed or result.keys() == _FAILURE
-                sys.stdout.buffer.write(orjson.dumps(result) + b"\n")
+        for query in queries_of(lines):
+            unknown.update(query.keys() - known - {"id", ""} if isinstance(query, dict) else ())
+            result = _answered(query, answer)
+            failed = failed or result.keys() == _FAILURE
+            sys.stdout.buffer.write(orjson.dumps(result) + b"\n")
     sys.stdout.buffer.flush()
     if unknown:
         show_notes([Note("UNKNOWN_QUERY_KEYS", f"ignored: {', '.join(sorted(unknown))}")], quiet=quiet)
     return 2 if failed else 0
+
+
+def queries_of(lines: Iterator[bytes]) -> Iterator[object]:
+    """Yield the query of each line that is not blank, or those of the one document that the lines are.
+
+    What is not JSON is a UsageError in its place.
+    """
+    filled = filter(bytes.strip, lines)
+    for first in filled:
+        query = _parsed(first)
+        # The first line of a document over several lines is not JSON by itself.
+        rest = list(filled) if isinstance(query, UsageError) else []
+        document = _parsed(b"".join([first, *rest])) if rest else query
+        if isinstance(document, dict) and isinstance(document.get("queries"), list):
+            yield from document["queries"]
+        else:
+            yield query
+            yield from map(_parsed, rest or filled)
 
 
 def _parsed(line: bytes) -> object:
