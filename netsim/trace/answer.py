@@ -167,7 +167,8 @@ def judge(outcomes: Sequence[Outcome]) -> tuple[str, str]:
     """Return (verdict, code) of all outcomes together."""
     kinds = {outcome.disposition for outcome in outcomes}
     if kinds == {"DELIVERED"}:
-        return "REACHABLE", _heaviest(outcomes).code
+        codes = {outcome.code for outcome in outcomes}
+        return "REACHABLE", codes.pop() if len(codes) == 1 else _heaviest(outcomes).code
     if "UNDETERMINED" in kinds:
         return "UNDETERMINED", next(o.code for o in outcomes if o.disposition == "UNDETERMINED")
     if "DELIVERED" in kinds:

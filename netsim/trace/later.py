@@ -14,10 +14,14 @@ class Retrace:
 
     __slots__ = ("_answered", "_walk", "_walked")
 
-    def __init__(self, walk: Callable[[], tuple[Outcome, ...]], answered: Sequence[Outcome]) -> None:
+    def __init__(self, walk: Callable[[], tuple[Outcome, ...]]) -> None:
         self._walk = walk
-        self._answered = answered
+        self._answered: Sequence[Outcome] = ()
         self._walked: tuple[Outcome, ...] | None = None
+
+    def answers(self, outcomes: Sequence[Outcome]) -> None:
+        """Take the outcomes that the full walk must give."""
+        self._answered = outcomes
 
     def outcome(self, number: int) -> Outcome:
         """Return an outcome with its hosts."""

@@ -53,9 +53,9 @@ def summarize(outcomes: Sequence[Outcome], asked: Asked) -> str:
 
 
 def _goal(delivered: Sequence[Outcome], asked: Asked) -> str:
-    places = {outcome.endpoint.text for outcome in delivered if outcome.endpoint}
     if asked.about:
         return f"an endpoint of {asked.about}"
+    places = {outcome.endpoint.text for outcome in delivered if outcome.endpoint}
     return next(iter(places)) if len(places) == 1 else asked.target
 
 

@@ -18,7 +18,7 @@ from netsim.trace.answer import Answer, Asked, Outcome, Place, judge, merge
 from netsim.trace.facts import Facts, Meaning
 from netsim.trace.finish import Finisher
 from netsim.trace.hints import hints_for
-from netsim.trace.later import Later, Retrace
+from netsim.trace.later import Retrace
 from netsim.trace.limits import not_modelled
 from netsim.trace.machine import Affinities
 from netsim.trace.passage import ONE, Delivered, Lost
@@ -108,11 +108,11 @@ class Tracer:
         host, source = self._client(start, goal)
         if source is None or self._asked <= self._share_after:
             return None
-        found = self._shared.outcomes(host, self._packet(source, goal, query))
-        if found is None:
-            return None
-        later = Retrace(lambda: self._walked(query, start, None, (goal,), None), found)
-        return tuple([outcome._replace(trail=Later(later, number)) for number, outcome in enumerate(found)])
+        retrace = Retrace(lambda: self._walked(query, start, None, (goal,), None))
+        found = self._shared.outcomes(host, self._packet(source, goal, query), retrace)
+        if found is not None:
+            retrace.answers(found)
+        return found
 
     def _understand(self, query: TraceQuery) -> tuple[Start, str | None, Resolved]:
         via = None if query.via is None else find_node(self.network, parse_via(query.via))
