@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal, TypeVar
 
 from iptables_gen.origin import Origin
@@ -188,15 +189,23 @@ def _keys(lines: Sequence[Line]) -> list[tuple[object, ...]]:
 def in_one_order(ways: Sequence[Sequence[K]]) -> list[K]:
     """Return the members of several sequences once each, each sequence's own order kept where they agree.
 
-    What only one sequence has comes together, before the next member that others have too.
+    Of what may come next, what follows the last member in some sequence comes first: branches stay together.
     """
-    order: list[K] = []
+    before: dict[K, set[K]] = {key: set() for way in ways for key in way}
+    after: dict[K, set[K]] = {key: set() for key in before}
     for way in ways:
-        at = 0
-        for index, key in enumerate(way):
-            if key not in order:
-                following = (order.index(later) for later in way[index + 1 :] if later in order)
-                at = max(at, next(following, len(order)))
-                order.insert(at, key)
-            at = max(at, order.index(key) + 1)
+        for left, right in pairwise(way):
+            before[right].add(left)
+            after[left].add(right)
+    order: list[K] = []
+    waiting = list(before)
+    while waiting:
+        # Sequences that disagree leave nothing free: then the one that was seen first goes on.
+        free = [key for key in waiting if not before[key]] or waiting[:1]
+        following = after[order[-1]] if order else set()
+        chosen = next((key for key in free if key in following), free[0])
+        waiting.remove(chosen)
+        order.append(chosen)
+        for key in after[chosen]:
+            before[key].discard(chosen)
     return order

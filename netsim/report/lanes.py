@@ -193,7 +193,7 @@ def _visits(hops: Sequence[Hop], columns: Sequence[int], detail: Detail, prefix:
 
 
 def _collapsed(ways: Sequence[Way], most: int) -> list[Way]:
-    """Give the hosts of a column beyond the first *most* one card together; nodes, which are high, beyond half of it."""
+    """Give the hosts of a column beyond the first *most* one card together; nodes, which are high, beyond half."""
     columns: dict[tuple[int, int], dict[str, None]] = {}
     for visit in (visit for way in ways for visit in way.visits):
         limit = most // 2 if visit.hop is not None and visit.hop.machine.has_programs else most
