@@ -67,7 +67,7 @@ def test_a_capture_is_binary_and_refused_on_a_terminal() -> None:
 
 
 def test_a_page_shows_the_manifests_own_lines() -> None:
-    assert "{name: http, port: 80, targetPort: http, nodePort: 30080}</mark>" in trace("-o", "html").stdout
+    assert "{name: http, port: 80, targetPort: 8080, nodePort: 30080}</mark>" in trace("-o", "html").stdout
 
 
 @pytest.mark.parametrize(
