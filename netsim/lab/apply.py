@@ -14,6 +14,7 @@ from pathlib import Path
 from netsim.errors import LabError
 from netsim.lab import kernel, links
 from netsim.lab.ops import (
+    MAIN,
     AddAddress,
     AddRoute,
     AddRule,
@@ -45,6 +46,14 @@ PACKAGES = {
     "ipvsadm": "ipvsadm",
     "nfacct": "nfacct",
     "nginx": "nginx-light",
+}
+
+
+MODULES = {
+    "net.bridge.": "br_netfilter",
+    "net.ipv4.vs.": "ip_vs",
+    "net.netfilter.": "nf_conntrack",
+    "net.ipv6.": "ipv6",
 }
 
 
@@ -103,7 +112,9 @@ def _messages(operation: Operation, spaces: Spaces) -> Iterator[bytes]:
         case AddRule(_, family, interface, table):
             yield links.rule(family, interface, table)
         case DeleteRoute(_, destination, via, index, table):
-            yield links.route(destination, via, index, delete=True, table=table)
+            # A virtual address may have been routed elsewhere since (`lab verify` moves it from node to node).
+            given = (via, index) if table == MAIN else ("", 0)
+            yield links.route(destination, *given, delete=True, table=table)
         case DeleteAddress(_, _, index, address, prefix):
             yield links.delete_address(index, address, prefix)
         case DeleteLink(_, _, index):
@@ -148,7 +159,9 @@ def _write_sysctl(name: str, value: str) -> None:
         with open(path, "w", encoding="ascii") as file:
             file.write(value)
     except OSError as error:
-        raise LabError(f"sysctl {name}={value}: {error.strerror}; is the kernel module loaded?") from error
+        module = next((module for prefix, module in MODULES.items() if name.startswith(prefix)), "")
+        hint = f"; the kernel module {module} is needed" if module and isinstance(error, FileNotFoundError) else ""
+        raise LabError(f"sysctl {name}={value}: {error.strerror}{hint}") from error
 
 
 def run(command: tuple[str, ...], text: str, namespace: str) -> str:

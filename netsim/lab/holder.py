@@ -115,7 +115,11 @@ def _middle(plan: Plan, folder: Path, lifeline: int, report: int) -> None:
 
 
 def _unable(error: OSError, *, rootless: bool) -> str:
-    hint = "user namespaces are not allowed here" if rootless else "needs root (CAP_SYS_ADMIN), or --rootless"
+    without = (
+        "this machine does not let this user make user namespaces (sysctls user.max_user_namespaces, "
+        "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); root needs none"
+    )
+    hint = without if rootless else "the capability CAP_SYS_ADMIN is needed, or --rootless"
     return f"cannot make namespaces: {error}; {hint}"
 
 

@@ -26,9 +26,9 @@ from netsim.notes import Note
 DIALECT = "ingress-nginx"
 IDENTITY_HOST = "netsim.invalid"
 IDENTITY_REQUEST = f"GET / HTTP/1.0\r\nHost: {IDENTITY_HOST}\r\n\r\n".encode()
-# A single process needs no other user to become, which a user namespace could not give it.
+# A user namespace has no other user that nginx could become: it stays root, in one process.
 PLAIN = re.compile(r"[A-Za-z0-9./-]+")
-FLAGS = "daemon off; master_process off;"
+FLAGS = "user root root; daemon off; master_process off;"
 
 
 @dataclass(frozen=True, slots=True)

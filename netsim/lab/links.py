@@ -5,6 +5,7 @@ Opening an `IPRoute` for each namespace is several times slower than one raw soc
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -131,7 +132,8 @@ def send(messages: Sequence[bytes], what: str) -> None:
             channel.send(b"".join(batch))
             for code in _acknowledgements(channel, len(batch)):
                 if code:
-                    raise LabError(f"the kernel refused {what}: {os.strerror(-code)}")
+                    hint = " (kernel modules veth and bridge are needed)" if -code == errno.EOPNOTSUPP else ""
+                    raise LabError(f"the kernel refused {what}: {os.strerror(-code)}{hint}")
 
 
 def _acknowledgements(channel: socket.socket, expected: int) -> list[int]:

@@ -12,7 +12,7 @@ from netsim.lab.probe import Probe
 from netsim.lab.questions import UNVERIFIABLE, Question
 from netsim.lab.sidebyside import Comparison, ages_of, compare_steps
 from netsim.lab.tracing import Traced, trace_all
-from netsim.lab.verify import PATIENCE, PAUSE, has_affinity, predicted, probe_for, query_of, send_ways
+from netsim.lab.verify import PATIENCE, PAUSE, has_affinity, predicted, probe_for, query_of, restore_ways, send_ways
 from netsim.trace.answer import Answer
 from netsim.trace.tracer import Tracer
 
@@ -34,6 +34,7 @@ def check_rules(
             time.sleep(PAUSE)
             found.update(_group(lab, tracer, again, PATIENCE))
         yield from found.items()
+    restore_ways(lab, network)
 
 
 def _group(lab: state.LabState, tracer: Tracer, group: Sequence[Question], patience: float) -> Iterator[Checked]:

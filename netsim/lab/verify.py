@@ -18,11 +18,11 @@ from iptables_gen.values import format_ip, parse_endpoint, parse_ip
 from netsim.cluster.model import Cluster
 from netsim.hosts.network import Network
 from netsim.lab import enter, holder, state
-from netsim.lab.build import vip_route
+from netsim.lab.build import vip_route, vip_routes
 from netsim.lab.ingress import IDENTITY_REQUEST, sockets
 from netsim.lab.listen import dns_addresses
 from netsim.lab.names import IDENTITY_QUERY
-from netsim.lab.ops import Operation
+from netsim.lab.ops import AddRoute, Operation
 from netsim.lab.probe import QUESTION, Observation, Probe, probe_all
 from netsim.lab.questions import UNVERIFIABLE, Question
 from netsim.lab.statistics import chi_squared, enough
@@ -68,6 +68,7 @@ def verify(lab: state.LabState, network: Network, tracer: Tracer, questions: Seq
         second = {finding.question: finding for finding in _group(lab, tracer, again, 2 * PATIENCE)}
         for finding in findings:
             yield replace(second.get(finding.question, finding), first=finding.why)
+    restore_ways(lab, network)
 
 
 def _unverifiable(question: Question) -> Finding:
@@ -77,6 +78,11 @@ def _unverifiable(question: Question) -> Finding:
 def send_ways(lab: state.LabState, network: Network, group: Iterable[Question], via: str) -> None:
     """Let the router hand packets for the questions' addresses to the node *via*."""
     holder.send_operations(lab, tuple(_ways(network, group, via.removeprefix("node/"))))
+
+
+def restore_ways(lab: state.LabState, network: Network) -> None:
+    """Let the router hand packets for virtual addresses to the nodes of the lab's plan again."""
+    holder.send_operations(lab, [route for route in vip_routes(network) if isinstance(route, AddRoute)])
 
 
 def _ways(network: Network, group: Iterable[Question], node: str) -> Iterator[Operation]:
