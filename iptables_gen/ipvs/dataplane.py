@@ -74,7 +74,7 @@ class IpvsDataplane:
 
     @cached_property
     def _hooks(self) -> tuple[HookEntry, ...]:
-        return (*self._tables.hooks(), *hook_entries(self.state.servers))
+        return (*self._tables.hooks(), *hook_entries(self.state.servers, self.state.addresses))
 
     def hooks(self) -> tuple[HookEntry, ...]:
         """Return the iptables base chains and IPVS's own two hooks."""

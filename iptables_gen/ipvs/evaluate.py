@@ -15,6 +15,7 @@ from typing import Final
 from iptables_gen.dataplane import Hook, HookEntry, Mentions, Priority
 from iptables_gen.effects import (
     NOTHING_HAPPENS,
+    Accept,
     Assumed,
     Effect,
     IpvsNoServer,
@@ -84,12 +85,28 @@ def affinity_table(server: VirtualServer, real: RealServer) -> str:
     return f"ipvs {server.name} {real.key}"
 
 
+_HOST_EXPOSED: Final = (
+    Path(
+        Fraction(1),
+        Accept(),
+        (
+            Assumed(
+                "IPVS_BOUND_VIP",
+                "the virtual address is bound to kube-ipvs0 and no virtual server has this port: "
+                "what listens on the node itself answers",
+            ),
+        ),
+    ),
+)
+
+
 class Scheduler:
     """The virtual servers of one family, indexed by (protocol, address, port) and by firewall mark."""
 
-    __slots__ = ("_index", "_marks", "_ready", "_settled", "_source")
+    __slots__ = ("_bound", "_index", "_marks", "_ready", "_settled", "_source")
 
-    def __init__(self, servers: Iterable[VirtualServer]) -> None:
+    def __init__(self, servers: Iterable[VirtualServer], bound: Iterable[str] = ()) -> None:
+        self._bound = frozenset(parse_ip(address)[1] for address in bound)
         self._source: tuple[VirtualServer, ...] | None = tuple(servers)
         self._index: dict[tuple[str, int, int], VirtualServer] = {}
         self._marks: dict[int, VirtualServer] = {}
@@ -132,11 +149,19 @@ class Scheduler:
             self._settled[key] = paths
         return paths
 
+    def run_at_input(self, packet: PacketView, host: HostView) -> tuple[Path, ...]:
+        """Return the same at LOCAL_IN, where a packet to a bound address without a server goes on to the host."""
+        paths = self.run(packet, host)
+        if paths is NOTHING_HAPPENS and packet.dst in self._bound and packet.ct_state == "NEW" and not packet.ipvs:
+            return _HOST_EXPOSED
+        return paths
+
     def mentions(self, side: str) -> Mentions:
         """Return the addresses told apart: as destinations those of virtual servers, as sources none."""
         if self._source is not None:
             self._build(self._source)
-        return Mentions(frozenset(address for _, address, _ in self._index) if side == "dst" else frozenset())
+        served = frozenset(address for _, address, _ in self._index)
+        return Mentions(served | self._bound if side == "dst" else frozenset())
 
 
 def prepare(server: VirtualServer) -> Ready:
@@ -208,11 +233,11 @@ def _notes(server: VirtualServer) -> tuple[Effect, ...]:
     return ()
 
 
-def hook_entries(servers: Iterable[VirtualServer]) -> tuple[HookEntry, ...]:
-    """Return IPVS's two hooks for new requests."""
-    scheduler = Scheduler(servers)
-    run, mentions = scheduler.run, scheduler.mentions
+def hook_entries(servers: Iterable[VirtualServer], bound: Iterable[str] = ()) -> tuple[HookEntry, ...]:
+    """Return IPVS's two hooks for new requests; `bound` are the addresses of kube-ipvs0."""
+    scheduler = Scheduler(servers, bound)
+    inward, outward, mentions = scheduler.run_at_input, scheduler.run, scheduler.mentions
     return (
-        HookEntry(Hook.INPUT, LOCAL_IN, TABLE, False, run, "ip_vs_remote_request", mentions),
-        HookEntry(Hook.OUTPUT, LOCAL_OUT, TABLE, False, run, "ip_vs_local_request", mentions),
+        HookEntry(Hook.INPUT, LOCAL_IN, TABLE, False, inward, "ip_vs_remote_request", mentions),
+        HookEntry(Hook.OUTPUT, LOCAL_OUT, TABLE, False, outward, "ip_vs_local_request", mentions),
     )
