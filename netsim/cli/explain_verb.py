@@ -40,6 +40,7 @@ def command(name: str, node: str, rulesets: tuple[str, ...], output: str, **para
     Each comes with the object, field and file:line that it was made for. A rule's own text will do, as a dump or
     `netsim compile` spells it; write -- before one that starts with a dash (its -A may be left out).
     """
+    from netsim.cli.compile_verb import no_collector
     from netsim.cli.proxy_flags import proxy_config
     from netsim.cli.session import open_session
     from netsim.hosts.cni import cni_settings
@@ -47,14 +48,17 @@ def command(name: str, node: str, rulesets: tuple[str, ...], output: str, **para
     from netsim.hosts.programs import RuleSource
     from netsim.report.explain import explain_json, explain_text
 
-    session = open_session(params)
-    config, notes = proxy_config(params, session.cluster)
-    session.note(notes)
-    dumps = read_dumps(rulesets, session.cluster)
-    cni = cni_settings(session.cluster, config.cluster_cidrs)
-    source = RuleSource(session.cluster, config, cni, dumps)
-    wanted = " ".join(name.split())
-    chosen, found = look_up(source, _nodes(node, [item.name for item in session.cluster.nodes], list(dumps)), wanted)
+    with no_collector():
+        session = open_session(params)
+        config, notes = proxy_config(params, session.cluster)
+        session.note(notes)
+        dumps = read_dumps(rulesets, session.cluster)
+        cni = cni_settings(session.cluster, config.cluster_cidrs)
+        source = RuleSource(session.cluster, config, cni, dumps)
+        wanted = " ".join(name.split())
+        chosen, found = look_up(
+            source, _nodes(node, [item.name for item in session.cluster.nodes], list(dumps)), wanted
+        )
     if output == "json":
         document = explain_json(wanted, chosen, config.mode, found, (*session.notes, *notes, *cni.notes))
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -95,3 +95,21 @@ def test_standard_input_has_pictures_too() -> None:
     result = CliRunner().invoke(cli, words, input=text, standalone_mode=False)
     assert result.exception is None
     assert "REFUSED NO_ENDPOINTS" in result.stdout
+
+
+PUBLISHED = {
+    "nodeport": ("shop", "external", "node/node-1:30080", "--return"),
+    "no-endpoints": ("broken", "pod/default/client", "svc/default/typo:80", "--return"),
+    "hairpin": ("shop", "pod/shop/api-0", "http://api.shop/", "--return", "--proxy-mode=nftables"),
+}
+"""The pictures of docs/pictures, and the questions they answer."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_pictures_are_what_is_drawn_today(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(TOPOLOGIES.parent)
+    folder, *words = PUBLISHED[name]
+    command = ["trace", "-f", f"topologies/{folder}", "-q", "-o", "svg", *words]
+    result = CliRunner().invoke(cli, command, standalone_mode=False)
+    assert result.exception is None
+    assert Path(f"docs/pictures/{name}.svg").read_text() == result.stdout

@@ -18,6 +18,24 @@ POLICY = re.compile(r"^ TRACE: (?:2|10) [0-9a-f]{8} \w+:[\w-]+:policy:(?:ACCEPT|
 NFT = re.compile(
     r"^trace id [0-9a-f]{8} ip6? \S+ \S+ (?:packet: .* |rule (.*) \(verdict (.*)\)|policy \w+ (?:meta mark \S+ )?)$"
 )
+REAL = """\
+PACKET: 2 c975fd40 OUT=lo SRC=10.9.9.9 DST=10.9.9.1 LEN=60 TOS=0x0 TTL=64 ID=5606 DF SPORT=46164 DPORT=80 SYN
+ TRACE: 2 c975fd40 nat:OUTPUT:rule:0x4:JUMP:FOO  -4 -t nat -A OUTPUT -d 10.9.9.1/32 -j FOO
+ TRACE: 2 c975fd40 nat:FOO:rule:0x5:CONTINUE  -4 -t nat -A FOO -j MARK --set-xmark 0x4000/0x4000
+ TRACE: 2 c975fd40 nat:FOO:rule:0x6:GOTO:BAR  -4 -t nat -A FOO -p tcp -g BAR
+ TRACE: 2 c975fd40 nat:BAR:rule:0x7:ACCEPT  -4 -t nat -A BAR -p tcp -j DNAT --to-destination 10.9.9.9:99
+ TRACE: 2 c975fd40 nat:POSTROUTING:policy:ACCEPT
+trace id c975fd40 ip t c rule jump d (verdict jump d)
+trace id c975fd40 ip t c policy accept meta mark 0x00004000
+"""
+"""Lines that the tools printed, the blank at the end of some taken off."""
+
+
+@pytest.mark.parametrize("line", REAL.splitlines())
+def test_the_shapes_are_those_of_the_real_tools(line: str) -> None:
+    assert any(shape.match(text) for shape in (PACKET, RULE, POLICY, NFT) for text in (line, line + " "))
+
+
 ALL = pytest.mark.parametrize("case", CASES)
 
 
