@@ -8,6 +8,7 @@ from typing import Any
 
 from iptables_gen.effects import RuleRef
 from iptables_gen.values import Family
+from iptables_gen.xtables.ir import Ruleset, chains_of
 from netsim.errors import printable
 from netsim.hosts.model import LabelledDataplane
 from netsim.notes import Note
@@ -67,10 +68,15 @@ def names(loaded: Iterable[LabelledDataplane]) -> list[str]:
 
 
 def tables_of(program: object) -> Mapping[str, Mapping[str, Sequence[RuleRef]]]:
-    """Return a program's rules by table and chain."""
+    """Return a program's rules by table and chain; a dump's are read off its ruleset."""
     inner = getattr(program, "program", program)
-    found: Mapping[str, Mapping[str, Sequence[RuleRef]]] = inner.rules() if hasattr(inner, "rules") else {}
-    return found
+    if hasattr(inner, "rules"):
+        found: Mapping[str, Mapping[str, Sequence[RuleRef]]] = inner.rules()
+        return found
+    ruleset = getattr(inner, "ruleset", None)
+    if not isinstance(ruleset, Ruleset):
+        return {}
+    return {table.name: {name: chain.rules for name, chain in chains_of(table).items()} for table in ruleset.tables}
 
 
 def explain_json(

@@ -129,6 +129,12 @@ def test_a_dump_is_explained_where_a_manifest_explains_it(tmp_path: Path) -> Non
     assert lines[0] == f"{SVC} in nat on node-2, IPv4, dump: 5 rules"
     assert lines[lines.index(f"  {ours}") + 1].strip() == "no manifest explains this rule"
     assert any("Pod shop/frontend-1" in line for line in lines)
+    rule = explain("--ruleset", f"node-2={dump}", "-q", "--", ours)
+    assert rule.stdout.splitlines() == [
+        f"rule of nat {SVC} on node-2, IPv4, dump",
+        f"  {ours}",
+        "      no manifest explains this rule",
+    ]
 
 
 @pytest.mark.parametrize(
