@@ -84,9 +84,10 @@ def _from_source(port: Port, index: int, cidr: str) -> Row:
 def policy_chain(port: Port, chain: str, endpoints: Endpoints) -> Iterator[Row]:
     """Yield a KUBE-SVC- or KUBE-SVL- chain: clients with affinity first, then a fair choice of one endpoint."""
     chosen = port.named
-    if len(endpoints) != len(chosen):
-        keys = {endpoint.key for endpoint in endpoints}
-        chosen = [entry for entry in chosen if entry[1] in keys]
+    if endpoints is not port.decision.serving.reachable:
+        # The chain keeps the order of its own list; only that of the endpoint chains is kube-proxy's random one.
+        named = {entry[1]: entry for entry in port.named}
+        chosen = [named[endpoint.key] for endpoint in endpoints]
     if port.service.affinity_seconds is not None:
         yield from _affinity(port, chain, chosen)
     yield from _silent_choice(port, chain, chosen) if port.settings.silent else _choice(port, chain, chosen)

@@ -296,3 +296,21 @@ def test_a_node_without_services_still_has_the_static_rules() -> None:
     services: tuple[ServicePort, ...] = ()
     text = restore_text(sheet(ProxyInput(4, NODE, proxy_input().config, services)))
     assert text.count("\n-A ") == 4 + 5
+
+
+def test_the_local_chain_keeps_endpoint_order_when_hints_leave_the_other_list_another() -> None:
+    # Hints leave only 10.244.1.3 to the cluster list; the endpoint chains start with it, the local chain does not.
+    hinted = [
+        endpoint(last, local=True, zone_hints=frozenset([zone]))
+        for last, zone in ((2, "zone-b"), (3, "zone-a"), (4, "zone-b"))
+    ]
+    made = proxy_input(service(*hinted, node_port=30080, external_local=True, type="NodePort"))
+    text = restore_text(sheet(made))
+    chain = re.search(r"KUBE-SVL-\w+", text)
+    assert chain is not None
+    assert [re.findall(r'-> (\S+)"', line)[0] for line in rules_of(made, chain[0])] == [
+        "10.244.1.2:8080",
+        "10.244.1.3:8080",
+        "10.244.1.4:8080",
+    ]
+    assert re.findall(r"DNAT --to-destination (\S+)", text) == ["10.244.1.3:8080", "10.244.1.2:8080", "10.244.1.4:8080"]
