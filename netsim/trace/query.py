@@ -27,6 +27,7 @@ from netsim.packet.words import (
 
 if TYPE_CHECKING:
     from netsim.trace.answer import Lookup
+    from netsim.trace.facts import Meaning
 
 DEFAULT_SOURCE_PORT = 40000
 USUAL_CLIENT: dict[Family, int] = {4: parse_ip("198.51.100.10")[1], 6: parse_ip("2001:db8:51::10")[1]}
@@ -77,6 +78,11 @@ class Resolved:
     code: str = "OK"
     notes: tuple[Note, ...] = ()
     lookup: Lookup | None = None
+    meaning: Meaning | None = None
+    """What the first goal is to the cluster's Services, once somebody knows."""
+    dialled: str = ""
+    about: str = ""
+    """`IP:PORT` of the first goal, and the name of its Service port."""
 
 
 Resolver = Callable[[HostRef | UrlRef, Start, str], Resolved]

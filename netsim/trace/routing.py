@@ -11,9 +11,12 @@ from collections.abc import Iterable, Sequence
 from iptables_gen.values import BITS, Family
 from netsim.hosts.model import Address, Interface, Route
 
+FEW = 4
+"""Prefix lengths that are tried faster than a remembered answer is found among very many."""
+
 
 class RouteTable:
-    """The unicast routes of one family, looked up by longest prefix; answers are remembered by address."""
+    """The unicast routes of one family, looked up by longest prefix; answers of long tables are remembered."""
 
     __slots__ = ("_bits", "_by_prefix", "_known")
 
@@ -29,6 +32,8 @@ class RouteTable:
 
     def find(self, address: int) -> Route | None:
         """Return the route to an address, None when there is none at all."""
+        if len(self._by_prefix) <= FEW:
+            return self._search(address)
         try:
             return self._known[address]
         except KeyError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 from iptables_gen.dataplane import Hook
 from iptables_gen.effects import NOTHING_HAPPENS, Accept, Dnat, IpvsSend, Path, Remember, RuleHit, SetMark
@@ -28,6 +28,7 @@ from netsim.trace.walk import PLAIN, Hop, Leaf, Walker
 
 MOST = 200_000
 """Forks, ways and groups that are remembered before everything is forgotten."""
+H = TypeVar("H", bound=Hashable)
 Finish = Callable[[Leaf], Sequence[Outcome]]
 
 
@@ -54,6 +55,8 @@ class Fork(NamedTuple):
     addresses: frozenset[int] = frozenset()
     weights: tuple[Fraction, ...] = ()
     places: tuple[Place | None, ...] = ()
+    dialled: Hashable = None
+    """The class of the address that was dialled, as the source of an answer."""
 
 
 class Door(NamedTuple):
@@ -74,11 +77,11 @@ class Shared:
         self._finish = finish
         self._classes: dict[tuple[str, Family, bool], Classes] = {}
         self._doors: dict[tuple[str, Family, int], Door | None] = {}
-        self._forks: dict[tuple[str, int, int], Fork] = {}
+        self._forks: dict[tuple[str, int, int, int], Fork] = {}
         self._ways: dict[Hashable, Outcome | None] = {}
         self._groups: dict[tuple[str, Family, int], int] = {}
         self._numbers: dict[Hashable, int] = {}
-        self._weights: dict[Fraction, Fraction] = {}
+        self._values: dict[Hashable, Hashable] = {}
 
     def outcomes(self, client: str, packet: Packet, retrace: Retrace) -> tuple[Outcome, ...] | None:
         """Return the outcomes of a packet that a pod sends; None when it has to be walked in full."""
@@ -95,8 +98,7 @@ class Shared:
         self, client: Machine, door: Door, packet: Packet, fork: Fork, retrace: Retrace
     ) -> tuple[Outcome, ...] | None:
         found: list[Outcome] = [_NOTHING] * len(fork.branches)
-        dialled = self._class(door.node, packet.family, answering=True).of(packet.dst)
-        base = (client.name, packet[:3], packet.sport, packet.dport, dialled)
+        base = (client.name, packet[:3], packet.sport, packet.dport, fork.dialled)
         for group, members in fork.groups:
             key = (base, group)
             way = self._ways[key] if key in self._ways else self._walk(key, client, door, packet, fork, members[0])
@@ -183,7 +185,7 @@ class Shared:
         return Fork(before)
 
     def _known_fork(self, node: Machine, packet: Packet, paths: tuple[Path, ...]) -> Fork:
-        key = (node.name, id(paths), packet.mark)
+        key = (node.name, id(paths), packet.mark, packet.dst)
         found = self._forks.get(key)
         if found is None:
             if len(self._forks) > MOST:
@@ -205,8 +207,21 @@ class Shared:
             groups.setdefault((alike, branch.port, branch.mark), []).append(number)
         listed = tuple([(group, tuple(numbers)) for group, numbers in groups.items()])
         addresses = frozenset(branch.address for branch in made)
-        weights = tuple([self._weights.setdefault(branch.weight, branch.weight) for branch in made])
-        return Fork(paths, made, listed, addresses, weights, tuple([branch.place for branch in made]))
+        dialled = self._class(node, packet.family, answering=True).of(packet.dst)
+        weights = self._one(tuple([self._one(branch.weight) for branch in made]))
+        return Fork(
+            paths,
+            made,
+            self._one(listed),
+            addresses,
+            weights,
+            tuple([branch.place for branch in made]),
+            self._one(dialled),
+        )
+
+    def _one(self, value: H) -> H:
+        """Return the one value that equals this: what is the same for all Services stays in the processor's cache."""
+        return cast("H", self._values.setdefault(value, value))
 
     def _branch(self, packet: Packet, path: Path) -> Branch | None:
         """Return where a path translates to; None for a path that does anything else."""

@@ -13,7 +13,7 @@ from netsim.hosts.services import external_local
 from netsim.notes import Note
 from netsim.packet.names import hint
 from netsim.packet.packet import Packet
-from netsim.packet.words import HostRef, UrlRef, parse_from, parse_to, parse_via
+from netsim.packet.words import HostRef, UrlRef, parse_via
 from netsim.trace.answer import Answer, Asked, Outcome, Place, judge, merge
 from netsim.trace.facts import Facts, Meaning
 from netsim.trace.finish import Finisher
@@ -31,12 +31,11 @@ from netsim.trace.query import (
     Start,
     TraceQuery,
     find_node,
-    goals_of,
-    start_of,
 )
 from netsim.trace.shared import Shared
 from netsim.trace.summary import summarize
 from netsim.trace.walk import PLAIN, Leaf, Scene, Walker
+from netsim.trace.words import Words
 
 
 class Tracer:
@@ -62,6 +61,7 @@ class Tracer:
         self.namespace = namespace
         self.notes = tuple(notes)
         self._resolver = resolver
+        self._words = Words(network, self.facts, namespace)
         self._shared = Shared(self.walker, self._finish)
         self._share_after = share_after
         self._asked = 0
@@ -83,7 +83,7 @@ class Tracer:
     def start(self, query: TraceQuery) -> Start:
         """Return where a query starts; UsageError for words that name nothing."""
         via = None if query.via is None else find_node(self.network, parse_via(query.via))
-        return start_of(parse_from(query.source, self.namespace), self.network, via)
+        return self._words.start(query.source, via)
 
     def nothing(self, query: TraceQuery, outcomes: tuple[Outcome, ...]) -> Answer:
         """Return the answer to a query that sends no packet: the name it dials leads nowhere."""
@@ -116,9 +116,8 @@ class Tracer:
 
     def _understand(self, query: TraceQuery) -> tuple[Start, str | None, Resolved]:
         via = None if query.via is None else find_node(self.network, parse_via(query.via))
-        target, protocol = parse_to(query.target, self.namespace, query.protocol)
-        start = start_of(parse_from(query.source, self.namespace), self.network, via)
-        resolved = goals_of(target, start, self.network, protocol)
+        start = self._words.start(query.source, via)
+        target, protocol, resolved = self._words.target(query.target, query.protocol, start)
         if resolved is None:
             assert isinstance(target, HostRef | UrlRef)
             if self._resolver is None:
@@ -246,11 +245,11 @@ class Tracer:
         resolved: Resolved,
     ) -> Answer:
         verdict, code = judge(outcomes)
-        meaning = Meaning() if goal is None else self.facts.meaning(*goal)
+        meaning = resolved.meaning or (Meaning() if goal is None else self.facts.meaning(*goal))
         protocol = goal.protocol if goal else query.protocol or "tcp"
-        asked = Asked(
-            query.source, query.target, query.via, protocol, self.mode, *self._named(start, goal), meaning.name
-        )
+        named = self._named(start, goal, resolved.dialled)
+        about = resolved.about or meaning.name
+        asked = Asked(query.source, query.target, query.via, protocol, self.mode, *named, about)
         notes = (*self.notes, *resolved.notes, *self._notes(outcomes, start, protocol, query.via))
         return Answer(
             asked,
@@ -263,7 +262,7 @@ class Tracer:
             resolved.lookup,
         )
 
-    def _named(self, start: Start, goal: Goal | None) -> tuple[str, str]:
+    def _named(self, start: Start, goal: Goal | None, dialled: str) -> tuple[str, str]:
         if goal is None:
             return "", ""
         if start.stranger or start.address:
@@ -272,7 +271,7 @@ class Tracer:
         else:
             source = self._client(start, goal)[1]
             client = "" if source is None else format_ip(goal.family, source)
-        return client, Place(goal.family, goal.address, goal.port).text
+        return client, dialled or Place(goal.family, goal.address, goal.port).text
 
     def _notes(self, outcomes: tuple[Outcome, ...], start: Start, protocol: str, via: str | None) -> Iterator[Note]:
         for outcome in outcomes:
