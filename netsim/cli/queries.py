@@ -58,10 +58,16 @@ def queries_of(lines: Iterator[bytes]) -> Iterator[object]:
 
 
 def _parsed(line: bytes) -> object:
+    """Return the value of a line, a UsageError where it is no JSON."""
     try:
-        return orjson.loads(line)
+        query = orjson.loads(line)
+        # The id goes into the answer: what is nested too deep to be written is refused here.
+        orjson.dumps(query.get("id") if isinstance(query, dict) else None)
     except orjson.JSONDecodeError as error:
         return UsageError(f"not a JSON object: {error}")
+    except TypeError:
+        return UsageError("not a JSON object: nested too deep")
+    return query
 
 
 def _answered(query: object, answer: Answer) -> Mapping[str, Any]:

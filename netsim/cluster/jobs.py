@@ -35,7 +35,7 @@ def expand_job(job: Manifest, work: Work) -> None:
     if fate.ended:
         what = "is taken to have run to its end (--phase POD=Running says otherwise)"
         work.notes.append(Note("JOB_ENDED", f"Job {job.namespace}/{job.name} {what}"))
-    for index in range(_count(spec, fate.phase)):
+    for index in range(work.room(job, _count(spec, fate.phase))):
         # The controller takes its finalizer off a pod that has ended and been counted.
         finalizers = () if fate.ended else (FINALIZER,)
         work.add(make_pod(template, _job_pod(job, template, index, finalizers), job))
@@ -88,7 +88,7 @@ def expand_cron_job(cron_job: Manifest, work: Work) -> None:
         return
     try:
         run = last_run(parse_schedule(text(spec.get("schedule"))), parse_time(work.at), _zone(spec.get("timeZone")))
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, OSError, OverflowError) as error:
         work.notes.append(Note("BAD_SCHEDULE", f"{name}: no Job: {error}"))
         return
     if run:

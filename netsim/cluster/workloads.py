@@ -31,6 +31,8 @@ from netsim.notes import Note
 
 Kinds = Mapping[str, Sequence[Manifest]]
 CONTROLLERS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
+MOST_PODS = 150_000
+"""Pods that a cluster may have (Kubernetes: "Considerations for large clusters"); controllers make no more here."""
 GROUPS = dict.fromkeys(CONTROLLERS[:4], "apps") | dict.fromkeys(CONTROLLERS[4:], "batch")
 
 
@@ -59,6 +61,15 @@ class Work:
     def add(self, pod: Manifest) -> None:
         """Add a pod; one of the same name that is there already stays."""
         self.pods.setdefault((pod.namespace, pod.name), pod)
+
+    def room(self, owner: Manifest, wanted: int) -> int:
+        """Return how many pods a controller may make of those that it wants; a note says when they are fewer."""
+        left = max(MOST_PODS - len(self.pods), 0)
+        if wanted > left:
+            name = f"{owner.kind} {owner.namespace}/{owner.name}"
+            what = f"{name}: {left} of {wanted} pods are modelled: a cluster has at most {MOST_PODS}"
+            self.notes.append(Note("TOO_MANY_PODS", what, qualifies=True))
+        return min(wanted, left)
 
     def make(self, manifest: Manifest) -> Manifest:
         """Add another made object and return it."""
@@ -179,7 +190,8 @@ def _expand_replica_set(replica_set: Manifest, work: Work) -> None:
         else:
             work.delete(orphan, replica_set)
     template = template_of(replica_set)
-    for index in range(len(work.owned(replica_set)), wanted):
+    there = len(work.owned(replica_set))
+    for index in range(there, there + work.room(replica_set, wanted - there)):
         prefix = f"{replica_set.name}-"
         name = generated_name(prefix, replica_set.namespace, index)
         work.add(make_pod(template, Made(name, prefix), replica_set))
@@ -193,7 +205,7 @@ def _expand_stateful_set(stateful_set: Manifest, work: Work) -> None:
     start = number(mapping(spec.get("ordinals")).get("start"))
     claims = [item for item in objects(spec.get("volumeClaimTemplates")) if mapping(item.get("metadata")).get("name")]
     orphans = {pod.name: pod for pod in work.orphans(stateful_set)}
-    for ordinal in range(start, start + replicas_of(stateful_set)):
+    for ordinal in range(start, start + work.room(stateful_set, replicas_of(stateful_set))):
         name = f"{stateful_set.name}-{ordinal}"
         if name in orphans:
             work.adopt(orphans[name], stateful_set)

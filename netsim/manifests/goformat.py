@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -89,7 +90,11 @@ def _escaped(char: str) -> str:
 
 def go_json(value: Any) -> str:
     """Return a value as encoding/json writes it: compact, map keys sorted, `<`, `>` and `&` escaped."""
-    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:
+        # orjson writes no integer beyond 64 bits.
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     for char, escaped in _HTML:
         text = text.replace(char, escaped)
     return text

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from iptables_gen.values import decimal
+
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: index for index, name in enumerate(_MONTH_NAMES, 1)}
 _DAYS = {name: index for index, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
@@ -101,8 +103,12 @@ def _value(text: str, bounds: _Bounds) -> int:
 
 
 def _number(text: str) -> int:
-    if not re.fullmatch(r"[-+]?\d+", text):
-        raise _Bad(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
-    if int(text) < 0:
-        raise _Bad(f"negative number ({int(text)}) not allowed: {text}")
-    return int(text)
+    failed = f'failed to parse int from {text}: strconv.Atoi: parsing "{text}"'
+    if not re.fullmatch("[-+]?[0-9]+", text):
+        raise _Bad(f"{failed}: invalid syntax")
+    value = decimal(text.lstrip("+-").lstrip("0") or "0")
+    if value is None or value >= 2**63:
+        raise _Bad(f"{failed}: value out of range")
+    if text[0] == "-" and value:
+        raise _Bad(f"negative number ({-value}) not allowed: {text}")
+    return value
