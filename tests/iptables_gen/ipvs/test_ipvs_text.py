@@ -72,7 +72,7 @@ def test_sets_print_as_they_were_read() -> None:
 
 def test_addresses_are_read_from_any_form_of_ip_addr() -> None:
     shown = (
-        "4: kube-ipvs0: <BROADCAST,NOARP> mtu 1500 qdisc noop state DOWN\n    inet 10.96.0.1/32 scope global kube-ipvs0\n"
+        "4: kube-ipvs0: <BROADCAST,NOARP> mtu 1500 state DOWN\n    inet 10.96.0.1/32 scope global kube-ipvs0\n"
         "       valid_lft forever preferred_lft forever\n    inet6 fd00:10:96:0::a/128 scope global\n"
     )
     assert parse_addresses(shown) == ("10.96.0.1", "fd00:10:96::a")
