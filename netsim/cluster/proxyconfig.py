@@ -19,6 +19,7 @@ from netsim.cluster.ranges import read_kubeadm
 from netsim.cluster.read import canonical_cidr, dig, family_of
 from netsim.errors import ManifestErrors, Problem, UsageError, Where
 from netsim.manifests.documents import Document, documents
+from netsim.manifests.goformat import go_quote
 from netsim.manifests.objects import Positions, spell
 from netsim.manifests.sources import Text, texts
 from netsim.notes import Note
@@ -205,12 +206,8 @@ def read_detect_mode(value: Any) -> str | None:
 def _one_of(value: Any, known: Iterable[str], why: str) -> str | None:
     text = read_text(value)
     if text and text not in known:
-        raise ValueError(f"Invalid value: {_shown(text)}: {why}")
+        raise ValueError(f"Invalid value: {go_quote(text)}: {why}")
     return text
-
-
-def _shown(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def read_text(value: Any) -> str | None:
@@ -224,7 +221,7 @@ def read_interface(value: Any) -> str | None:
     """Return (the start of) an interface name: at most 15 characters, no blank, no slash (kernel, dev_valid_name)."""
     text = read_text(value)
     if text and (len(text) > 15 or "/" in text or not text.isprintable() or any(c.isspace() for c in text)):
-        raise ValueError(f"Invalid value: {_shown(text)}: must be an interface name")
+        raise ValueError(f"Invalid value: {go_quote(text)}: must be an interface name")
     return text
 
 
@@ -260,7 +257,7 @@ def read_cluster_cidrs(value: Any) -> tuple[str, ...] | None:
     elif len(cidrs) == 2:
         why = "must be a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)"
     if not all(cidrs) or len({family_of(cidr) for cidr in cidrs}) != len(cidrs):
-        raise ValueError(f"Invalid value: {_shown(text)}: {why}")
+        raise ValueError(f"Invalid value: {go_quote(text)}: {why}")
     return cidrs
 
 
@@ -280,7 +277,7 @@ def read_cidrs(value: Any) -> tuple[str, ...] | None:
 def _networks(listed: tuple[str, ...], why: str) -> tuple[str, ...] | None:
     for text in listed:
         if not canonical_cidr(text):
-            raise ValueError(f"Invalid value: {_shown(text)}: {why}")
+            raise ValueError(f"Invalid value: {go_quote(text)}: {why}")
     return tuple(canonical_cidr(text) for text in listed) or None
 
 

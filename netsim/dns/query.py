@@ -118,9 +118,9 @@ def _flag(data: Mapping[str, Any], key: str, default: bool) -> bool:
 
 def _one_of(data: Mapping[str, Any], key: str, allowed: frozenset[str] | tuple[str, ...], default: str) -> str:
     value = data.get(key, default)
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise UsageError(f"{key}: one of {', '.join(sorted(allowed))} is needed")
-    return str(value)
+    return value
 
 
 def _address(data: Mapping[str, Any]) -> str:
