@@ -15,3 +15,7 @@ class Note:
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text}"
+
+    def as_json(self) -> dict[str, str]:
+        """Return the note as every JSON answer has it."""
+        return {"code": self.code, "text": self.text}

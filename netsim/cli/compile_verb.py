@@ -191,7 +191,7 @@ def as_json(compiled: Program, node: str, mode: Mode, notes: Sequence[Note]) -> 
             }
             for table, chains in compiled.rules().items()
         ],
-        "notes": [str(note) for note in dict.fromkeys(notes)],
+        "notes": [note.as_json() for note in dict.fromkeys(notes)],
     }
 
 

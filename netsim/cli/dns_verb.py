@@ -240,7 +240,7 @@ def _asked_name(params: Mapping[str, Any]) -> tuple[str, str]:
 def _noted(run: Run, notes: tuple[Any, ...]) -> dict[str, Any]:
     every = dict.fromkeys((*run.session.notes, *run.dns.notes, *notes))
     return {
-        "notes": [{"code": note.code, "text": note.text} for note in every],
+        "notes": [note.as_json() for note in every],
         "qualified": any(note.qualifies for note in every),
     }
 

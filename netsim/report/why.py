@@ -266,7 +266,18 @@ def _fixes(
 
 
 def _pod_fix(line: PodLine) -> Fix:
-    return Fix("POD_NOT_READY", f"pod {line.pod.name} {line.why}", "make it ready", line.place, bad=False)
+    return Fix("POD_NOT_READY", f"pod {line.pod.name} {line.why}", _pod_advice(line.pod), line.place, bad=False)
+
+
+def _pod_advice(pod: Pod) -> str:
+    """Return what can be done for a pod that is no ready endpoint; one that ends or has ended is not to be revived."""
+    if pod.terminating:
+        return f"wait until pod {pod.name} is gone; a new one has to take its place"
+    if pod.phase in ("Succeeded", "Failed"):
+        return f"replace pod {pod.name}: it does not run again"
+    if not pod.node_name:
+        return f"let pod {pod.name} be scheduled"
+    return f"make pod {pod.name} ready"
 
 
 def _port_fix(line: PortLine, endpoints: bool) -> Fix:
@@ -305,7 +316,7 @@ def _none_ready(pods: Sequence[PodLine], endpoints: Sequence[SliceEndpoint], ser
         where = place_of(service.source, "metadata", "name")
         return Fix("NO_ENDPOINTS", f"none of {len(endpoints)} endpoints is ready", "make one ready", where)
     text = f"none of {len(pods)} matching pods is ready: {first.pod.name} {first.why}"
-    return Fix("NO_ENDPOINTS", text, f"make pod {first.pod.name} ready", first.place)
+    return Fix("NO_ENDPOINTS", text, _pod_advice(first.pod), first.place)
 
 
 def _reach_fixes(

@@ -114,7 +114,7 @@ def as_json(diagnosis: Diagnosis, notes: Sequence[Note] = ()) -> dict[str, Any]:
             for way in diagnosis.reach
         ],
         "fixes": [_fix_json(fix) for fix in diagnosis.fixes],
-        "notes": [str(note) for note in notes],
+        "notes": [note.as_json() for note in notes],
     }
 
 

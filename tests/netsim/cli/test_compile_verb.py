@@ -126,7 +126,8 @@ def test_json_carries_the_notes(tmp_path: Path, capsys: Capture) -> None:
     path = write(tmp_path, node("node-1"), service())
     assert run(["compile", "-f", path, "-o", "json", "--v=4"]) == 0
     captured = capsys.readouterr()
-    assert "KUBE_PROXY_FLAG_IGNORED: --v of kube-proxy changes no rule" in json.loads(captured.out)["notes"]
+    note = {"code": "KUBE_PROXY_FLAG_IGNORED", "text": "--v of kube-proxy changes no rule"}
+    assert note in json.loads(captured.out)["notes"]
     assert "note: KUBE_PROXY_FLAG_IGNORED" in captured.err
 
 

@@ -54,7 +54,7 @@ SPEC = "selector: {app: web}\nports: [{name: http, port: 80, targetPort: %s}]"
         pytest.param([service("web", "ports: [{port: 80}]")], "it has no selector", id="no selector and no slice"),
         pytest.param(
             [service("web"), pod("p", extra="nodeSelector: {disk: ssd}", node="")],
-            "p 0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.",
+            "p 0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector. - let pod p be scheduled",
             id="a pod that fits nowhere",
         ),
         pytest.param(
@@ -97,9 +97,10 @@ def test_findings(texts: list[str], said: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"not_ready": {"default/p"}}, "p not ready: --not-ready"),
+        ({"not_ready": {"default/p"}}, "p not ready: --not-ready - make pod p ready"),
         ({"terminating": {"default/p"}}, "p: is being deleted"),
-        ({"phases": {"default/p": "Failed"}}, "p has ended (phase Failed)"),
+        ({"terminating": {"default/p"}}, "p is being deleted - wait until pod p is gone"),
+        ({"phases": {"default/p": "Failed"}}, "p has ended (phase Failed) - replace pod p"),
     ],
 )
 def test_what_ifs_are_told(options: dict[str, object], said: str) -> None:
