@@ -138,7 +138,7 @@ def telling(step: Step) -> bool:
     """Whether a step is worth a line by default: it changed the packet, ended it, or was made for a Service."""
     if step.before != step.after or step.rule is None:
         return True
-    if step.verdict.startswith(("DROP", "REJECT", "ACCEPT", "MASQUERADE", "SNAT", "DNAT", "REDIRECT")):
+    if step.verdict.startswith(("DROP", "REJECT", "ACCEPT", "MASQUERADE", "SNAT", "DNAT", "REDIRECT", "IPVS")):
         return True
     origin = step.origin
     return origin is not None and bool(origin.kind) and step.verdict.startswith(("JUMP", "GOTO", "goto", "jump"))
