@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from typing import Any
 
 from bench.clusters import random_cluster
 
+DICE = "dice"
+USUAL = ",".join((*[DICE] * 9, "ipvs"))
 KEYS = ("clusters", "agree", "differ", "unverifiable", "connections", "packets traced", "rules")
 
 
@@ -28,7 +31,11 @@ def main() -> int:
     totals: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.jobs) as pool:
         seeds = range(arguments.seed, arguments.seed + arguments.clusters)
-        for seed, answer in zip(seeds, pool.map(lambda s: run(s, arguments.flows, Path(folder)), seeds), strict=True):
+        modes = [mode_of(arguments.modes, seed) for seed in seeds]
+        flows = [arguments.flows] * len(seeds)
+        answers = pool.map(run, seeds, flows, [Path(folder)] * len(seeds), modes)
+        for seed, mode, answer in zip(seeds, modes, answers, strict=True):
+            totals[mode or "iptables or nftables"] += 1
             totals.update(
                 {"clusters": 1, "packets traced": answer["rules"]["packets"], "rules": answer["rules"]["steps"]}
             )
@@ -40,7 +47,8 @@ def main() -> int:
                 totals["connections"] += sum(finding["observed"].values())
                 if finding["result"] == "differ":
                     print(f"seed {seed}: {json.dumps(finding)}", flush=True)
-    print(", ".join(f"{totals[key]} {key}" for key in KEYS))
+    modes_run = [key for key in totals if key not in KEYS]
+    print(", ".join(f"{totals[key]} {key}" for key in (*KEYS, *modes_run)))
     return 1 if totals["differ"] or not totals["agree"] else 0
 
 
@@ -50,18 +58,30 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--flows", type=int, default=110, help="questions asked of each cluster")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=3)
+    parser.add_argument(
+        "--modes", default=USUAL, help="cycled by seed: iptables, nftables, ipvs (in user-mode Linux) or dice"
+    )
     return parser.parse_args()
 
 
-def run(seed: int, flows: int, folder: Path) -> dict[str, Any]:
+def mode_of(modes: str, seed: int) -> str:
+    """Return the mode of a seed, "" when the dice choose; without user-mode Linux they choose for ipvs too."""
+    listed = modes.split(",")
+    mode = listed[seed % len(listed)]
+    return "" if mode == DICE or (mode == "ipvs" and shutil.which("linux.uml") is None) else mode
+
+
+def run(seed: int, flows: int, folder: Path, mode: str = "") -> dict[str, Any]:
     """Return what `lab verify` says of one cluster; a lab that does not come up is a difference."""
-    case = random_cluster(seed)
+    case = random_cluster(seed, mode)
+    # iptables-legacy, which user-mode Linux has, tells no rules.
+    vm, rules = (("--vm", "uml"), ()) if mode == "ipvs" else ((), ("--rules",))
     path = folder / f"{seed}.json"
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": case.manifests}))
     name = f"campaign-{seed}"
     try:
-        _netsim(folder, "lab", "up", name, "-q", "-f", str(path), *case.flags)
-        words = ("--rules", "--random", str(flows), "--seed", str(seed))
+        _netsim(folder, "lab", "up", name, "-q", "-f", str(path), *case.flags, *vm)
+        words = (*rules, "--random", str(flows), "--seed", str(seed))
         return dict(json.loads(_netsim(folder, "lab", "verify", name, "-o", "json", *words)))
     except (RuntimeError, ValueError) as error:
         failed = {"result": "differ", "why": str(error), "observed": {}, "flags": case.flags}

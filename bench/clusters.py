@@ -20,8 +20,8 @@ class RandomCluster:
     flags: tuple[str, ...]
 
 
-def random_cluster(seed: int) -> RandomCluster:
-    """Return the cluster of a seed."""
+def random_cluster(seed: int, mode: str = "") -> RandomCluster:
+    """Return the cluster of a seed, in the mode that the dice choose or in a given one."""
     dice = random.Random(seed)
     families = dice.choice((("IPv4",), ("IPv4",), ("IPv4", "IPv6"), ("IPv6",)))
     nodes = [_node(number, families, dice) for number in range(1, dice.randint(1, 4) + 1)]
@@ -30,11 +30,12 @@ def random_cluster(seed: int) -> RandomCluster:
     services = [_service(number, apps, nodes, families, dice) for number in range(dice.randint(2, 5))]
     cidrs = [{"IPv4": "10.96.0.0/16", "IPv6": "fd00:10:96::/112"}[family] for family in families]
     ranges = _object("networking.k8s.io/v1", "ServiceCIDR", "kubernetes", spec={"cidrs": cidrs}, namespace="")
-    return RandomCluster(seed, (*nodes, ranges, *pods, *services), tuple(_flags(families, dice)))
+    return RandomCluster(seed, (*nodes, ranges, *pods, *services), tuple(_flags(families, dice, mode)))
 
 
-def _flags(families: tuple[str, ...], dice: random.Random) -> Iterator[str]:
-    yield f"--proxy-mode={dice.choice(('iptables', 'nftables'))}"
+def _flags(families: tuple[str, ...], dice: random.Random, mode: str) -> Iterator[str]:
+    chosen = dice.choice(("iptables", "nftables"))
+    yield f"--proxy-mode={mode or chosen}"
     cidr = ",".join({"IPv4": "10.244.0.0/16", "IPv6": "fd00:10:244::/48"}[family] for family in families)
     detector = dice.random()
     if detector < 0.6:

@@ -67,10 +67,7 @@ def with_controller(session: Session, params: Mapping[str, Any]) -> Session:
 
 def up(name: str, params: Mapping[str, Any]) -> None:
     """Bring a lab up, or with --dry-run print how."""
-    from netsim.lab import holder
     from netsim.lab.build import lab_hosts, plan_lab
-    from netsim.lab.health import LabHealth
-    from netsim.lab.names import LabDns
     from netsim.lab.ops import describe
 
     prepared = prepare(params)
@@ -78,6 +75,28 @@ def up(name: str, params: Mapping[str, Any]) -> None:
     if params["dry_run"]:
         click.echo("\n".join(describe(operation) for operation in operations))
         return
+    with stages(f"bringing up {name}", spoken=params["verbose"]) as tell:
+        if params["vm"]:
+            lab = start_guest(name, prepared, params, tell)
+        else:
+            lab = start_here(name, prepared, params, operations, tell)
+    click.echo(f"lab {name} is up: {len(lab.namespaces)} namespaces", err=True)
+    click.echo(f"try: {example(name, prepared.network.cluster)}", err=True)
+
+
+Tell = Callable[[str], None]
+
+
+def start_here(
+    name: str, prepared: Prepared, params: Mapping[str, Any], operations: tuple[Operation, ...], tell: Tell
+) -> state.LabState:
+    """Start a lab on this kernel."""
+    from netsim.lab import holder
+    from netsim.lab.health import LabHealth
+    from netsim.lab.names import LabDns
+
+    if prepared.config.mode == "ipvs":
+        need_ipvs()
     rootless = params["rootless"] or os.geteuid() != 0
     inputs = tuple(os.path.abspath(path) for path in params["filenames"] if path != "-")
     dns, health = LabDns(prepared.network.cluster), LabHealth(prepared.network.cluster)
@@ -88,16 +107,44 @@ def up(name: str, params: Mapping[str, Any]) -> None:
         health.change(cluster)
 
     starters = (("dns", dns.start), ("health", health.start))
-    plan = holder.Plan(name, operations, prepared.config.mode, rootless, inputs, starters, refresh, keep=params["keep"])
-    with stages(f"bringing up {name}", spoken=params["verbose"]) as tell:
-        try:
-            lab = holder.start(plan, tell)
-        finally:
-            # Also of a lab that failed and is kept, so that the verbs which ask the model about it work.
-            if state.folder(name).is_dir():
-                keep(name, prepared.session, params, operations)
-    click.echo(f"lab {name} is up: {len(lab.namespaces)} namespaces", err=True)
-    click.echo(f"try: {example(name, prepared.network.cluster)}", err=True)
+    mode = prepared.config.mode
+    plan = holder.Plan(name, operations, mode, rootless, inputs, starters, refresh, keep=params["keep"])
+    try:
+        return holder.start(plan, tell)
+    finally:
+        # Also of a lab that failed and is kept, so that the verbs which ask the model about it work.
+        if state.folder(name).is_dir():
+            keep(name, prepared.session, params, operations)
+
+
+def need_ipvs() -> None:
+    """Raise LabError on a kernel without IPVS."""
+    if not os.path.exists("/proc/net/ip_vs"):
+        raise LabError(
+            "this kernel has no IPVS (module ip_vs is not loaded): load it with `modprobe ip_vs`, "
+            "or let --vm uml run the lab in user-mode Linux (Debian package user-mode-linux)"
+        )
+
+
+def start_guest(name: str, prepared: Prepared, params: Mapping[str, Any], tell: Tell) -> state.LabState:
+    """Start a lab in user-mode Linux."""
+    from netsim.lab import holder, vm
+
+    vm.check()
+    files = tuple(kept_files(prepared.session, params).items())
+    guest = vm.Guest((sys.executable, "-m", "netsim.cli.lab_guest", name), files)
+    rootless = params["rootless"] or os.geteuid() != 0
+    return holder.start(holder.Plan(name, (), prepared.config.mode, rootless, guest=guest), tell)
+
+
+def start_kept(name: str, folder: Path, tell: Tell) -> state.LabState:
+    """Start a lab from the files of another process's `kept_files`: the guest's half of `start_guest`."""
+    from netsim.lab.build import lab_hosts, plan_lab
+
+    params = {**kept_params(folder), "rootless": False, "keep": False}
+    prepared = prepare(params)
+    operations = plan_lab(prepared.network, lab_hosts(prepared.network))
+    return start_here(name, prepared, params, operations, tell)
 
 
 def example(name: str, cluster: Cluster) -> str:
@@ -166,19 +213,33 @@ def apply_lab(name: str, params: Mapping[str, Any]) -> None:
 
 def keep(name: str, session: Session, params: Mapping[str, Any], operations: Iterable[Operation]) -> None:
     """Keep manifests, options and plan of a lab beside it, for the verbs that ask the model about it or change it."""
+    folder = state.folder(name)
+    for file, text in kept_files(session, params).items():
+        write_file(folder / file, text)
+    write_file(folder / "plan.json", orjson.dumps(encode(operations)).decode())
+
+
+def kept_files(session: Session, params: Mapping[str, Any]) -> dict[str, str]:
+    """Return the input as files: the manifests as one List, and the options that change what is made of them."""
     items = [manifest.data for manifest in session.loaded.objects]
     options = {key: value for key, value in params.items() if key in KEPT or key.startswith("proxy_")}
-    folder = state.folder(name)
-    write_file(folder / "cluster.json", orjson.dumps({"apiVersion": "v1", "kind": "List", "items": items}).decode())
-    write_file(folder / "options.json", orjson.dumps(options).decode())
-    write_file(folder / "plan.json", orjson.dumps(encode(operations)).decode())
+    if options.get("proxy_config_file"):
+        options["proxy_config_file"] = os.path.abspath(options["proxy_config_file"])
+    return {
+        "cluster.json": orjson.dumps({"apiVersion": "v1", "kind": "List", "items": items}).decode(),
+        "options.json": orjson.dumps(options).decode(),
+    }
 
 
 def reopen(name: str) -> Prepared:
     """Return the cluster of a running lab, from what `keep` wrote."""
-    folder = state.folder(name)
     try:
-        options = orjson.loads((folder / "options.json").read_bytes())
+        return prepare(kept_params(state.folder(name)))
     except (OSError, ValueError) as error:
         raise LabError(f"lab {name} has no saved options: it did not come up completely") from error
-    return prepare({**options, "filenames": (str(folder / "cluster.json"),), "quiet": True})
+
+
+def kept_params(folder: Path) -> dict[str, Any]:
+    """Return the options that `kept_files` wrote, with the manifests beside them as input."""
+    options = orjson.loads((folder / "options.json").read_bytes())
+    return {**options, "filenames": (str(folder / "cluster.json"),), "quiet": True}

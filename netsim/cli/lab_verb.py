@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -10,7 +12,25 @@ import click
 from netsim.cli.options import input_options, output_option, queries_option
 from netsim.cli.proxy_flags import proxy_options
 
+Verb = Callable[..., Any]
 NAME = click.argument("name")
+
+
+def in_its_vm(function: Verb) -> Verb:
+    """Let a verb run inside the lab's virtual machine when it has one: there, the same command line is typed."""
+
+    @functools.wraps(function)
+    def verb(*args: Any, name: str, **params: Any) -> Any:
+        from netsim.lab import state
+
+        lab = state.peek(name)
+        if lab is None or not lab.vm:
+            return function(*args, name=name, **params)
+        from netsim.lab import vm
+
+        return vm.forward(lab, sys.argv[1:])
+
+    return verb
 
 
 @click.group(name="lab")
@@ -29,12 +49,14 @@ def ls_command() -> None:
             rows.append((name, "Dead", lab.mode if lab else "-", "0", "-"))
         else:
             status = "Ready" if lab.ready else "Failed" if lab.failed else "Starting"
+            status = f"{status} ({lab.vm})" if lab.vm else status
             rows.append((name, status, lab.mode, str(len(lab.namespaces)), str(lab.holder)))
     _print_rows(rows)
 
 
 @command.command(name="ps")
 @NAME
+@in_its_vm
 def ps_command(name: str) -> None:
     """List the namespaces of a lab, and the process id through which to enter them."""
     from netsim.lab import state
@@ -60,6 +82,7 @@ def down_command(name: str) -> None:
 @NAME
 @click.argument("target")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@in_its_vm
 def exec_command(namespace: str, name: str, target: str, words: tuple[str, ...]) -> None:
     """Run a command in a pod, on a node or as the client outside: netsim lab exec NAME pod/NS/POD -- CMD …."""
     from netsim.lab import enter, state
@@ -79,6 +102,7 @@ def _print_rows(rows: list[Any]) -> None:
 @command.command(name="up")
 @NAME
 @click.option("--rootless", is_flag=True, help="Inside a user namespace; chosen by itself when not root.")
+@click.option("--vm", type=click.Choice(["uml"]), help="Run it in user-mode Linux: ipvs where the kernel has none.")
 @click.option("--keep", is_flag=True, help="Keep what came up when something fails, for inspection.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @input_options
@@ -94,6 +118,7 @@ def up_command(name: str, **params: Any) -> None:
 @NAME
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @input_options
+@in_its_vm
 def apply_command(name: str, **params: Any) -> None:
     """Change a running lab to what the manifests say now; kube-proxy's flags stay."""
     from netsim.cli.lab_run import apply_lab
@@ -109,6 +134,7 @@ def apply_command(name: str, **params: Any) -> None:
 @output_option("text", "json")
 @queries_option
 @click.option("-q", "--quiet", is_flag=True, help="No notes on stderr.")
+@in_its_vm
 def verify_command(name: str, **params: Any) -> int:
     """Send real packets in a lab and compare what happens with what the model says; exit 1 when they differ."""
     from netsim.cli.lab_verify import verify_lab
@@ -121,6 +147,7 @@ def verify_command(name: str, **params: Any) -> int:
 @output_option("text", "dot", "svg")
 @input_options
 @proxy_options
+@in_its_vm
 def graph_command(name: str, **params: Any) -> None:
     """Draw a lab: nodes, bridges, pods, router, outside. With -f the lab that manifests would make."""
     from netsim.cli.lab_look import graph
@@ -135,6 +162,7 @@ def graph_command(name: str, **params: Any) -> None:
 @click.option("--count", type=click.IntRange(min=0), default=0, metavar="N", help="End after N packets.")
 @click.option("--seconds", type=click.FloatRange(min=0), default=0.0, metavar="S", help="End after S seconds.")
 @click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of pod/NAME.")
+@in_its_vm
 def capture_command(name: str, target: str, **params: Any) -> None:
     """Show or record the packets of a pod, a node or the client outside, on all of its interfaces."""
     from netsim.cli.lab_look import capture
@@ -150,6 +178,7 @@ def capture_command(name: str, target: str, **params: Any) -> None:
 @click.option("--protocol", metavar="PROTO", help="tcp (default) or udp; a suffix of TO (53/udp) says it too.")
 @click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of names without one.")
 @output_option("text", "json")
+@in_its_vm
 def trace_command(name: str, source: str, target: str, **params: Any) -> int:
     """Send one packet, show every rule that the kernel says it met beside the model's; exit 1 when they differ."""
     from netsim.cli.lab_look import trace

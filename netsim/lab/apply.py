@@ -98,8 +98,8 @@ def _batch_key(operation: Operation) -> tuple[str, bool]:
 
 def _messages(operation: Operation, spaces: Spaces) -> Iterator[bytes]:
     match operation:
-        case MakeBridge(_, name, index):
-            yield links.new_bridge(name, index)
+        case MakeBridge(_, name, index, kind):
+            yield links.new_bridge(name, index, kind if kind == "bridge" or links.has_dummies() else "bridge")
         case MakeVeth(_, name, index, peer_namespace, peer, peer_index, master, hairpin):
             yield links.new_veth(name, index, peer, peer_index, spaces.namespaces[peer_namespace], master)
             if hairpin:

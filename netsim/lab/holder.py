@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from netsim.errors import LabError
-from netsim.lab import kernel, state
+from netsim.lab import kernel, state, vm
 from netsim.lab.apply import Spaces, apply, await_listener
 from netsim.lab.codec import decode, encode
 from netsim.lab.ops import Operation, Serve, Spawn, StopServe, stage_of
@@ -34,6 +34,7 @@ Starter = Callable[[Serve, socket.socket], Awaitable[object]]
 class Plan:
     """What a holder is started with.
 
+    `guest`: run it in a virtual machine instead, with the operations made there.
     `starters` serve the kinds of Serve other than echo. `refresh` is called with the state folder when the cluster in
     it has changed.
     """
@@ -46,6 +47,7 @@ class Plan:
     starters: tuple[tuple[str, Starter], ...] = ()
     refresh: Callable[[Path], None] = lambda folder: None
     keep: bool = False
+    guest: vm.Guest | None = None
 
 
 def start(plan: Plan, tell: Callable[[str], None] = lambda stage: None) -> state.LabState:
@@ -137,7 +139,10 @@ def _holder(plan: Plan, folder: Path, lifeline: int, report: int) -> None:
         home = kernel.new_network()
         spaces = Spaces(folder, home)
         started = state.LabState(plan.name, pid, _own_start_time(), plan.mode, plan.rootless, inputs=plan.inputs)
-        asyncio.run(_serve(plan, spaces, started, report))
+        if plan.guest is None:
+            asyncio.run(_serve(plan, spaces, started, report))
+        else:
+            asyncio.run(vm.serve(plan.guest, spaces, started, lambda message: _report(report, message)))
         code = 0
     except (LabError, OSError) as error:
         _report(report, {"error": str(error)})

@@ -23,6 +23,7 @@ IFA_F_NODAD = 0x2
 RTNH_F_ONLINK = 0x4
 ROUTE_KINDS = {"unicast": 1, "blackhole": 6}
 BATCH = 64
+TRIAL = 9999
 
 
 def link_up(index: int) -> bytes:
@@ -30,9 +31,9 @@ def link_up(index: int) -> bytes:
     return _encode(_link(index, up=True), RTM_NEWLINK, 0)
 
 
-def new_bridge(name: str, index: int) -> bytes:
-    """Make a bridge, up."""
-    attrs = [("IFLA_IFNAME", name), ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "bridge")]})]
+def new_bridge(name: str, index: int, kind: str = "bridge") -> bytes:
+    """Make a bridge or a dummy, up."""
+    attrs = [("IFLA_IFNAME", name), ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", kind)]})]
     return _encode(_link(index, attrs, up=True), RTM_NEWLINK, CREATE_EXCL)
 
 
@@ -119,6 +120,15 @@ def rule(family: int, interface: str, table: int) -> bytes:
     message["table"], message["action"] = table, 1
     message["attrs"] = [("FRA_IIFNAME", interface), ("FRA_PRIORITY", 100), ("FRA_TABLE", table)]
     return _encode(message, RTM_NEWRULE, CREATE_EXCL)
+
+
+def has_dummies() -> bool:
+    """Whether the kernel can make dummy interfaces; tried in the current namespace."""
+    try:
+        send([new_bridge("trial", TRIAL, "dummy"), delete_link(TRIAL)], "a dummy")
+    except LabError:
+        return False
+    return True
 
 
 def send(messages: Sequence[bytes], what: str) -> None:

@@ -22,11 +22,12 @@ class MakeNamespace:
 
 @dataclass(frozen=True, slots=True)
 class MakeBridge:
-    """A bridge, up."""
+    """A bridge, up; a `dummy` where the kernel has them, else a bridge without ports stands for one."""
 
     namespace: str
     name: str
     index: int
+    kind: str = "bridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +263,8 @@ def _describe_link(
 ) -> str:
     inside = f"ip -n {_q(operation.namespace)}"
     match operation:
-        case MakeBridge(_, name, index):
-            return f"{inside} link add {name} index {index} up type bridge"
+        case MakeBridge(_, name, index, kind):
+            return f"{inside} link add {name} index {index} up type {kind}"
         case MakeVeth(_, name, index, peer_ns, peer, _, master, hairpin):
             port = f" master {master}" if master else ""
             mode = "; bridge link set hairpin on" if hairpin else ""

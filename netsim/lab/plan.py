@@ -29,6 +29,12 @@ QUIET: Mapping[str, str] = {
     "net.ipv6.conf.all.accept_dad": "0",
     "net.ipv6.conf.default.accept_dad": "0",
 }
+IPVS: Mapping[str, str] = {
+    # What kube-proxy sets at its start besides conntrack (pkg/proxy/ipvs).
+    "net.ipv4.vs.conn_reuse_mode": "0",
+    "net.ipv4.vs.expire_nodest_conn": "1",
+    "net.ipv4.vs.expire_quiescent_template": "1",
+}
 
 
 def namespace_name(host: Host) -> str:
@@ -108,7 +114,8 @@ def fabric() -> tuple[Operation, ...]:
 def _namespace(host: Host) -> Iterator[Operation]:
     namespace = namespace_name(host)
     yield MakeNamespace(namespace)
-    for name, value in {**QUIET, **_inherited(host.sysctls)}.items():
+    ipvs = IPVS if "net.ipv4.vs.conntrack" in host.sysctls else {}
+    for name, value in {**QUIET, **ipvs, **_inherited(host.sysctls)}.items():
         yield SetSysctl(namespace, name, value)
 
 
@@ -123,11 +130,12 @@ def _inherited(sysctls: Mapping[str, str]) -> dict[str, str]:
 
 
 def _bridges(host: Host, count: Numbers) -> Iterator[Operation]:
-    """Yield the bridges of a host; a dummy is a bridge without ports (not every kernel has dummies)."""
+    """Yield the bridges and dummies of a host."""
     namespace = namespace_name(host)
     for interface in host.interfaces:
         if interface.kind in ("bridge", "dummy"):
-            yield MakeBridge(namespace, interface.name, count.assign(namespace, interface.name))
+            index = count.assign(namespace, interface.name)
+            yield MakeBridge(namespace, interface.name, index, interface.kind)
 
 
 def _cables(

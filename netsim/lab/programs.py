@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from iptables_gen.dataplane import Dataplane
 from netsim.hosts.model import Host, LabelledDataplane
+from netsim.hosts.programs import LazyDataplane
 from netsim.lab.ops import LoadRules, MakeAccounting, Operation
 from netsim.lab.plan import namespace_name
 
@@ -35,19 +37,41 @@ def program_operations(hosts: Iterable[Host]) -> Iterator[Operation]:
 
 def _command(name: str, *, first: bool) -> tuple[str, ...]:
     command = LOADERS[name]
+    if first and name == "ipvsadm.save":
+        return ("sh", "-c", "ipvsadm -C && ipvsadm -R")
     return command if first or "tables-restore" not in command[0] else (*command, "--noflush")
 
 
 def _replacing(name: str, text: str) -> str:
+    if name == "ipset.save":
+        return "".join(f"{line}\n{_flush(line)}" for line in text.splitlines())
     table = {"ip.nft": "ip kube-proxy", "ip6.nft": "ip6 kube-proxy"}.get(name)
     return f"add table {table}\ndelete table {table}\n{text}" if table else text
+
+
+def _flush(line: str) -> str:
+    words = line.split(" ")
+    return f"flush {words[1]}\n" if words[0] == "create" else ""
 
 
 def _texts(host: Host) -> Iterator[tuple[str, str]]:
     """Yield (file name, text) of every program in the order that gives a real node's, ipsets before their rules."""
     for item in sorted(host.dataplanes, key=_turn):
-        rendered = item.program.render()
-        yield from ((name, rendered[name]) for name in LOADERS if rendered.get(name))
+        rendered = {**item.program.render(), **_whole_rules(item.program)}
+        # Without virtual servers the old ones have to go all the same.
+        yield from ((n, rendered[n]) for n in LOADERS if rendered.get(n) or (n in rendered and n == "ipvsadm.save"))
+
+
+def _whole_rules(program: Dataplane) -> Mapping[str, str]:
+    """Return the iptables rules of an ipvs program with the jumps into them, which kube-proxy makes apart."""
+    from iptables_gen.ipvs.dataplane import IpvsDataplane
+    from iptables_gen.xtables.ir import Style
+    from iptables_gen.xtables.text import render
+
+    made = program.program if isinstance(program, LazyDataplane) else program
+    if not isinstance(made, IpvsDataplane):
+        return {}
+    return {f"{'iptables' if made.family == 4 else 'ip6tables'}.save": render(made.ruleset, Style.RESTORE)}
 
 
 def _turn(item: LabelledDataplane) -> int:

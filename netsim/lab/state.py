@@ -25,7 +25,8 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 class LabState:
     """What other processes need to know of a lab. `namespaces` maps a namespace to the holder's descriptor of it.
 
-    `failed`: why it did not come up completely, when it was kept all the same.
+    `failed`: why it did not come up completely, when it was kept all the same. `vm`: `uml` when it runs in a guest,
+    whose namespaces these are then.
     """
 
     name: str
@@ -37,6 +38,7 @@ class LabState:
     namespaces: dict[str, int] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     failed: str = ""
+    vm: str = ""
 
     @property
     def alive(self) -> bool:
@@ -88,6 +90,12 @@ def load(name: str) -> LabState:
     if state is None or not state.alive:
         raise LabError(f"lab {name} is not running any more: `netsim lab down {name}` removes what is left")
     return state
+
+
+def peek(name: str) -> LabState | None:
+    """Return a lab's state if it is up, None otherwise."""
+    state = _read(folder(name))
+    return state if state is not None and state.alive else None
 
 
 def _read(path: Path) -> LabState | None:

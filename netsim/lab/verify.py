@@ -61,11 +61,13 @@ def verify(lab: state.LabState, network: Network, tracer: Tracer, questions: Seq
         group = [question for question in plain if question.via == via]
         if via is not None:
             send_ways(lab, network, group, via)
-        findings = list(_group(lab, tracer, group, PATIENCE))
+        # User-mode Linux is slow.
+        patience = PATIENCE if lab.mode != "ipvs" else 2 * PATIENCE
+        findings = list(_group(lab, tracer, group, patience))
         again = [finding.question for finding in findings if finding.result == "differ"]
         if again:
             time.sleep(PAUSE)
-        second = {finding.question: finding for finding in _group(lab, tracer, again, 2 * PATIENCE)}
+        second = {finding.question: finding for finding in _group(lab, tracer, again, 2 * patience)}
         for finding in findings:
             yield replace(second.get(finding.question, finding), first=finding.why)
     restore_ways(lab, network)
