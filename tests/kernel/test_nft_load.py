@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from iptables_gen.kubeproxy.nftables import compile_input
+from iptables_gen.nft.canonical import canonical
 from iptables_gen.nft.ir import Table
 from iptables_gen.nft.jsontext import parse_json
 from iptables_gen.nft.text import parse, render_tables
@@ -63,6 +64,8 @@ def test_the_kernel_lists_what_was_recorded(namespace: Namespace, case: str, nod
     if LATE_RULE in recorded or LATE_RULE not in listed:
         assert canon(listed) == canon(recorded)
     assert canon(render_tables([t for one in compiled for t in one.tables.values()])) == canon(listed)
+    made = [table for one in compiled for table in one.tables.values()]
+    assert canonical(parse(listed).values()) == canonical(made)
 
 
 @pytest.mark.parametrize(("case", "node"), NODES[::6], ids=lambda value: value)

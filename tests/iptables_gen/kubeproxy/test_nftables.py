@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iptables_gen.kubeproxy.nftables import compile_input
+from iptables_gen.nft.canonical import canonical
 from iptables_gen.nft.text import parse, render_tables
 from tests.iptables_gen.kubeproxy.recorded_modes import RECORDED, canon, inputs_of, recorded_nodes
 
@@ -69,3 +70,15 @@ def test_every_rule_and_element_of_a_service_has_an_origin() -> None:
             for row in listed if "/" in name else ():
                 assert row.origin is not None, row.text
                 assert row.origin.kind in ("Service", "EndpointSlice", "Pod")
+
+
+@pytest.mark.parametrize(("case", "node"), NODES, ids=lambda value: value)
+def test_canonical_text_of_the_transaction_is_that_of_the_listing(case: str, node: str) -> None:
+    folder = RECORDED / case / f"nftables-{node}"
+    listing = (folder / "nft.txt").read_text()
+    made = {**parse((folder / FILES[0]).read_text()), **parse((folder / FILES[1]).read_text())}
+    assert canonical(made.values()) == canonical(parse(listing).values())
+    for one in inputs_of(case, "nftables", node):
+        tables = compile_input(one).tables
+        assert parse(render_tables(tables.values())).keys() == tables.keys()
+        assert canonical(parse(render_tables(tables.values())).values()) == canonical(tables.values())

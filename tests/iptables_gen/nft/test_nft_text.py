@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iptables_gen.errors import RulesetSyntaxError
+from iptables_gen.nft.canonical import canonical
 from iptables_gen.nft.ir import Base, Chain, ChainRule, Command, Rule, apply, priority_name
 from iptables_gen.nft.lexer import Words, tokens
 from iptables_gen.nft.literals import Address, Interval, Number, Prefix, Style, Word, parse_literal
@@ -292,3 +293,17 @@ def test_a_rule_of_known_words_holds_no_opaque_statement() -> None:
         "add", "ip", "t", ChainRule("c", Rule((VerdictStatement(rule_of("drop").statements[0].decision),)))
     )  # type: ignore[union-attr]
     assert render_commands([command]) == "add rule ip t c drop\n"
+
+
+def test_canonical_text_settles_order_spelling_and_counters() -> None:
+    first = (
+        "add table ip t\nadd chain ip t b\nadd chain ip t a\nadd set ip t s { type ipv4_addr ; }\n"
+        "add element ip t s { 10.0.0.2 }\nadd element ip t s { 10.0.0.1 }\n"
+        "add rule ip t a ip saddr { 10.0.0.0/24 , 10.0.1.0/24 } counter mark set mark or 0x1\n"
+    )
+    second = (
+        "table ip t {\n set s {\n type ipv4_addr\n elements = { 10.0.0.1, 10.0.0.2 }\n }\n chain a {\n"
+        " ip saddr 10.0.0.0/23 counter packets 7 bytes 99 meta mark set meta mark | 0x00000001\n }\n chain b {\n }\n}\n"
+    )
+    assert canonical(parse(first).values()) == canonical(parse(second).values())
+    assert canonical(parse(first.replace("0x1", "0x2")).values()) != canonical(parse(second).values())
