@@ -18,7 +18,7 @@ from iptables_gen.values import Family, in_net
 from netsim.hosts.layout import ROUTER
 from netsim.packet.packet import Packet
 from netsim.trace.answer import NOWHERE, Outcome, Place
-from netsim.trace.classes import Classes
+from netsim.trace.classes import Classes, Role
 from netsim.trace.later import Later, Retrace
 from netsim.trace.machine import Machine
 from netsim.trace.netfilter import Run, Strand, run_hook
@@ -75,9 +75,10 @@ class Shared:
         self._walker = walker
         self._network = walker.network
         self._finish = finish
-        self._classes: dict[tuple[str, Family, bool], Classes] = {}
+        self._classes: dict[tuple[str, Family, Role], Classes] = {}
         self._doors: dict[tuple[str, Family, int], Door | None] = {}
         self._forks: dict[tuple[str, int, int, int], Fork] = {}
+        self._asked: dict[tuple[object, ...], Fork] = {}
         self._ways: dict[Hashable, Outcome | None] = {}
         self._groups: dict[tuple[str, Family, int], int] = {}
         self._numbers: dict[Hashable, int] = {}
@@ -89,7 +90,7 @@ class Shared:
         door = self._door(machine, packet)
         if door is None:
             return None
-        fork = self._fork(door, packet.at(door.arrival.interface, ""))
+        fork = self._fork_for(door, packet)
         if not fork.branches or packet.src in fork.addresses:
             return None
         return self._answered(machine, door, packet, fork, retrace)
@@ -124,11 +125,11 @@ class Shared:
                 )
         return tuple(found)
 
-    def _class(self, machine: Machine, family: Family, *, answering: bool = False) -> Classes:
-        key = (machine.name, family, answering)
+    def _class(self, machine: Machine, family: Family, role: Role) -> Classes:
+        key = (machine.name, family, role)
         found = self._classes.get(key)
         if found is None:
-            found = self._classes[key] = Classes(machine, family, answering=answering)
+            found = self._classes[key] = Classes(machine, family, role)
         return found
 
     def _door(self, client: Machine, packet: Packet) -> Door | None:
@@ -152,6 +153,21 @@ class Shared:
             return None
         node, port, arrival = place
         return None if arrival.framed or not node.has_programs else Door(node, port, arrival, first)
+
+    def _fork_for(self, door: Door, packet: Packet) -> Fork:
+        """Return what the node makes of a packet, asked once for all clients that its rules do not tell apart."""
+        node = door.node
+        clients = self._class(node, packet.family, "client")
+        if clients.exact:
+            return self._fork(door, packet.at(door.arrival.interface, ""))
+        family, protocol, src, dst, sport, dport = packet[:6]
+        key = (node.name, door.arrival.interface, clients.of(src), family, protocol, dst, sport, dport)
+        found = self._asked.get(key)
+        if found is None:
+            if len(self._asked) > MOST:
+                self._asked.clear()
+            found = self._asked[key] = self._fork(door, packet.at(door.arrival.interface, ""))
+        return found
 
     def _fork(self, door: Door, packet: Packet) -> Fork:
         """Return what the node makes of a packet before it routes it on: PREROUTING, or IPVS in INPUT.
@@ -194,7 +210,7 @@ class Shared:
         return found
 
     def _make_fork(self, node: Machine, packet: Packet, paths: tuple[Path, ...]) -> Fork:
-        if self._class(node, packet.family).exact:
+        if self._class(node, packet.family, "server").exact:
             # Every address is a class of its own: nothing would be shared.
             return Fork(paths)
         branches = [self._branch(packet, path) for path in paths]
@@ -207,7 +223,7 @@ class Shared:
             groups.setdefault((alike, branch.port, branch.mark), []).append(number)
         listed = tuple([(group, tuple(numbers)) for group, numbers in groups.items()])
         addresses = frozenset(branch.address for branch in made)
-        dialled = self._class(node, packet.family, answering=True).of(packet.dst)
+        dialled = self._class(node, packet.family, "dialled").of(packet.dst)
         weights = self._one(tuple([self._one(branch.weight) for branch in made]))
         return Fork(
             paths,
@@ -273,7 +289,7 @@ class Shared:
         declared = None if pod is None else frozenset((port.protocol, port.port) for port in pod.ports)
         there = self._walker.machine(owner.node)
         machines = [node, *([] if there is node else [there]), self._walker.machine(ROUTER)]
-        classes = tuple([self._class(machine, family).of(address) for machine in machines])
+        classes = tuple([self._class(machine, family, "server").of(address) for machine in machines])
         return family, owner.node, tuple(home), declared, classes
 
     def _walk(
