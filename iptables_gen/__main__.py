@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except (RulesetSyntaxError, evaluation.WordsError, dumps.FileError) as error:
-        print(str(error).encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+        print(_printable(str(error)), file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()
@@ -45,7 +45,7 @@ def _run(options: argparse.Namespace) -> int:
         rules = dict.fromkeys(rule for plane in planes for rule in plane.explain(options.name))
         sys.stdout.writelines(f"{rule.table}: {rule.text}\n" for rule in rules)
         if not rules:
-            print(f"{options.file}: no chain, set or map is called {options.name}", file=sys.stderr)
+            print(_printable(f"{options.file}: no chain, set or map is called {options.name}"), file=sys.stderr)
         return 0 if rules else 1
     hook = Hook[options.hook.upper()]
     packet = evaluation.packet_of(options.packet, options.in_interface, options.out_interface, options)
@@ -54,11 +54,16 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _printable(text: str) -> str:
+    """Return text of several lines with control characters escaped."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse whose mistakes exit with 2 and one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {_printable(message)}\n")
 
 
 def _parser() -> argparse.ArgumentParser:

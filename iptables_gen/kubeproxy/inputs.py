@@ -81,8 +81,8 @@ class ServicePort:
         return f"{base}:{self.port_name}" if self.port_name else base
 
     def refuse(self, field: str, problem: str) -> CompileError:
-        """Return the error of a port's field (`name`, `protocol`) from which no rule can be made, with its place."""
-        path = f"spec.ports[{self.index}].{field}"
+        """Return the error of a field from which no rule can be made, with its place; `ports[]` is this port."""
+        path = "spec." + field.replace("ports[]", f"ports[{self.index}]")
         place = "{}:{}:{}: ".format(*self.locator.locate(path)) if self.locator else ""
         owner = f"{self.namespace}/{self.name}"
         return CompileError(f"{place}Service {owner if owner.isprintable() else repr(owner)}: {path}: {problem}")

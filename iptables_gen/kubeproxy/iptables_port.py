@@ -135,7 +135,7 @@ def port_of(service: ServicePort, settings: Settings) -> Port:
     try:
         inside, bare = quoted(name)[1:-1], restore_string(name)
     except ValueError as error:
-        raise service.refuse("name", f"{name!r}: {error}") from error
+        raise service.refuse("ports[].name", f"{name!r}: {error}") from error
     decision = decide(service, settings.node, settings.version)
     return Port(
         settings,

@@ -105,7 +105,7 @@ class _Port:
 def _write_port(pages: _Pages, service: ServicePort, decision: Decision, node_ip: str) -> None:
     base = nft_base(service.namespace, service.name, service.protocol, service.port_name)
     if not _SAFE.match(base):
-        raise service.refuse("name", f"{service.name_string!r}: nft takes no such name for a chain")
+        raise service.refuse("ports[].name", f"{service.name_string!r}: nft takes no such name for a chain")
     port = _Port(service, decision, base, Word(service.protocol))
     _write_endpoint_names(pages, port)
     _write_chains(pages, port)

@@ -19,7 +19,7 @@ class Program(Dataplane, Protocol):
 
 def program(proxy_input: ProxyInput) -> Program:
     """Return what kube-proxy programs for one family on one node; raise CompileError when no rule can be made."""
-    _check_protocols(proxy_input)
+    _check_values(proxy_input)
     mode = proxy_input.config.mode
     match mode:
         case "iptables":
@@ -42,7 +42,10 @@ PROTOCOLS = frozenset(("tcp", "udp", "sctp"))
 """Protocols that Services have: other words make rules that no kernel loads."""
 
 
-def _check_protocols(proxy_input: ProxyInput) -> None:
+def _check_values(proxy_input: ProxyInput) -> None:
     for service in proxy_input.services:
+        if service.affinity_seconds is not None and service.affinity_seconds < 1:
+            field = "sessionAffinityConfig.clientIP.timeoutSeconds"
+            raise service.refuse(field, f"{service.affinity_seconds}: no rule can remember clients for less than 1 s")
         if service.protocol not in PROTOCOLS:
-            raise service.refuse("protocol", f"{service.protocol!r} is none of TCP, UDP and SCTP")
+            raise service.refuse("ports[].protocol", f"{service.protocol!r} is none of TCP, UDP and SCTP")

@@ -166,7 +166,7 @@ def _problem(positions: Positions, path: tuple[str, ...], message: str) -> Probl
 
 def _unknown(positions: Positions, path: tuple[str, ...]) -> Note:
     parent = ".".join(path[:-1])
-    near = get_close_matches(path[-1], FIELDS[parent], n=1)
+    near = get_close_matches(path[-1], FIELDS.get(parent, ()), n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return Note("KUBE_PROXY_FIELD_UNKNOWN", f"{positions.find(path, key=True)}: {KIND}: {spell(path)} is ignored{hint}")
 
