@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from iptables_gen.nft.literals import Literal, Number, Style, constant
+from iptables_gen.nft.literals import Literal, Number, Style, Word, constant
 from iptables_gen.nft.walk import UNKNOWN, Env, Reader, Scalar, Value, Walk
 from iptables_gen.view import PacketView
 
@@ -284,7 +284,9 @@ Operand = Payload | Meta | Ct | Fib | Numgen | Bitwise | Concat | Constant
 
 
 def render_constant(literal: Literal, datatype: str, style: Style) -> str:
-    """Return a literal as its datatype is shown: marks in listings have eight hex digits."""
+    """Return a literal as its datatype is shown: in listings marks have eight hex digits, interface names quotes."""
     if style is Style.LIST and datatype == "mark" and isinstance(literal, Number):
         return f"{literal.value:#010x}"
+    if style is Style.LIST and datatype == "ifname" and isinstance(literal, Word):
+        return f'"{literal.text}"'
     return literal.render(style)

@@ -16,6 +16,8 @@ PROTOCOLS: dict[int, str] = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre
                              132: "sctp", 136: "udplite"}  # fmt: skip
 PROTOCOL_NAMES: dict[str, str] = {"icmpv6": "ipv6-icmp"}
 SERVICES: dict[str, int] = {"ssh": 22, "domain": 53, "http": 80, "ntp": 123, "https": 443}
+_NUMERIC = frozenset({"inet_service", "mark", "integer", "ipv4_addr", "ipv6_addr"})
+"""Datatypes of which no word is a value, but for the names of well-known ports."""
 Constant = int | str
 Test = Callable[[Constant], bool]
 
@@ -162,7 +164,7 @@ def constant(literal: Literal, datatype: str) -> Constant | None:
         case Address() | Number():
             return literal.value
         case Word(text):
-            return SERVICES.get(text) if datatype == "inet_service" else text
+            return SERVICES.get(text) if datatype in _NUMERIC else text
         case Prefix() if literal.length == BITS[literal.family]:
             return literal.bounds[0]
         case _:

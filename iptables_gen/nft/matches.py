@@ -19,6 +19,7 @@ _ORDER: Mapping[str, Callable[[int, int], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
+MARK_BITS = 32
 _STATUS = {"dnat": "ct_dnat", "snat": "ct_snat"}
 
 
@@ -59,7 +60,9 @@ class Match:
     operator: str = ""
 
     def render(self, style: Style) -> str:
-        """Return the comparison."""
+        """Return the comparison; a listing writes a mask of leading bits of a mark as a prefix length."""
+        if style is Style.LIST and (shown := _mark_prefix(self)):
+            return shown
         if isinstance(self.right, AnonymousSet | SetReference | Flags | Tuple):
             right = self.right.render(style)
         else:
@@ -97,6 +100,19 @@ class Match:
                 return lambda walk, value: value in words
             case _:
                 return _comparison(right, datatype, self.operator)
+
+
+def _mark_prefix(match: Match) -> str:
+    """Return `meta mark [!=] VALUE/LENGTH` for a mark masked by leading bits, "" for any other comparison."""
+    left, right = match.left, match.right
+    if not isinstance(left, Bitwise) or left.operator != "and" or left.left.datatype != "mark":
+        return ""
+    length = left.right.value.bit_count()
+    leading = left.right.value == ((1 << length) - 1) << (MARK_BITS - length)
+    if not leading or not isinstance(right, Number) or match.operator not in ("", "==", "!="):
+        return ""
+    sign = "!= " if match.operator == "!=" else ""
+    return f"{left.left.render(Style.LIST)} {sign}{right.value:#010x}/{length}"
 
 
 def _membership(index: Lookup | None) -> Verifier:

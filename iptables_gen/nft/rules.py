@@ -6,6 +6,7 @@ its comment is kept verbatim.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from iptables_gen.nft.expressions import (
@@ -24,7 +25,7 @@ from iptables_gen.nft.expressions import (
 from iptables_gen.nft.ir import Rule
 from iptables_gen.nft.lexer import Words
 from iptables_gen.nft.literals import Literal, Number, Style, Word, parse_literal
-from iptables_gen.nft.matches import Counter, Flags, Harmless, Limit, Match, Opaque, Right, Tuple, Vmap
+from iptables_gen.nft.matches import MARK_BITS, Counter, Flags, Harmless, Limit, Match, Opaque, Right, Tuple, Vmap
 from iptables_gen.nft.sets import AnonymousSet, Data, Decision, Element, SetReference, parse_time
 from iptables_gen.nft.statements import (
     Assign,
@@ -44,6 +45,7 @@ STOPS = frozenset({"", "\n", ";", "}"})
 _HEADERS = frozenset({header for header, _ in FIELDS} | {"icmp", "icmpv6", "igmp", "ether", "arp", "vlan", "ah", "esp"})
 _BITS = {"and": "and", "&": "and", "or": "or", "|": "or", "xor": "xor", "^": "xor"}
 _COMPARE = frozenset({"==", "!=", "<", ">", "<=", ">="})
+_MASKED = re.compile(r"(0x[0-9a-f]+)/([12]?[0-9]|3[0-2])\Z")
 _LATER = frozenset({"comment", "set", "vmap", "map"})
 
 
@@ -91,6 +93,12 @@ def _statement(words: Words) -> Statement:
     if words.take_if("vmap"):
         return Vmap(left, _table(words))
     sign = words.take() if words.peek() in _COMPARE else ""
+    masked = _MASKED.match(words.peek()) if left.datatype == "mark" else None
+    if masked is not None:
+        words.take()
+        length = int(masked[2])
+        mask = ((1 << length) - 1) << (MARK_BITS - length)
+        return Match(Bitwise(left, "and", Number(mask, True)), Number(int(masked[1], 16), True), sign or "==")
     return Match(left, _right(words), sign)
 
 

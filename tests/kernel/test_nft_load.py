@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -78,3 +79,25 @@ def test_the_json_listing_says_the_same_as_the_text(namespace: Namespace, case: 
     assert list(from_json) == list(from_text)
     for key, table in from_text.items():
         assert canon(render_tables([from_json[key]])) == canon(render_tables([without_what_json_lacks(table)]))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"detect_local_mode": "BridgeInterface", "bridge_interface": "cni0"}, id="bridge"),
+        pytest.param({"detect_local_mode": "InterfaceNamePrefix", "interface_name_prefix": "veth"}, id="name-prefix"),
+        pytest.param({"masquerade_all": True}, id="masquerade-all"),
+        pytest.param({"nftables_masquerade_bit": 31}, id="highest-bit"),
+        pytest.param({"node_port_addresses": ("0.0.0.0/0", "::/0")}, id="every-address"),
+    ],
+)
+@pytest.mark.parametrize("case", ["031-itp-local-etp-local-nodeport", "045-lb-source-ranges-node", "099-kitchen-sink"])
+def test_settings_that_were_not_recorded_load_and_list(
+    namespace: Namespace, case: str, settings: dict[str, Any]
+) -> None:
+    given = inputs_of(case, "nftables", "node-1")
+    compiled = [compile_input(replace(one, config=replace(one.config, **settings))) for one in given]
+    namespace.nft("flush", "ruleset")
+    namespace.nft("-f", "-", text="".join(text for one in compiled for text in one.render().values()))
+    listed = namespace.nft("list", "ruleset")
+    assert canonical(parse(listed).values()) == canonical([t for one in compiled for t in one.tables.values()])

@@ -45,6 +45,8 @@ def rule_of(text: str) -> Rule:
         pytest.param("numgen inc mod 2 offset 10 vmap { 10 : accept, 11 : goto b }", id="round-robin-with-offset"),
         pytest.param("meta mark & 0x000000ff == 0x00000001 accept", id="masked-mark"),
         pytest.param("meta mark set meta mark | 0x00004000", id="mark-set"),
+        pytest.param("meta mark 0x01000000/8 accept", id="leading-bits-of-a-mark"),
+        pytest.param("meta mark != 0x00000000/1 drop", id="highest-bit-of-a-mark"),
         pytest.param("ct mark set meta mark", id="connection-mark-from-mark"),
         pytest.param("fib saddr . iif oif missing drop", id="reverse-path-check"),
         pytest.param("reject with tcp reset", id="tcp-reset"),
