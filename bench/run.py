@@ -118,6 +118,13 @@ def _quick(what: str, limit: float, runs: Sequence[Usage]) -> Figure:
     return Figure(what, min(used.cpu for used in runs) * 1000, limit, "ms CPU", f"{wall:.0f} ms wall")
 
 
+def lab(rounds: int) -> Iterator[Figure]:
+    """Yield the figures of labs on this kernel."""
+    from bench.lab import figures
+
+    return figures(rounds)
+
+
 def main() -> int:
     """Print the report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -125,7 +132,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     figures = []
-    for figure in chain(large_cluster(arguments.services, arguments.rounds), start_up(arguments.rounds)):
+    parts = (large_cluster(arguments.services, arguments.rounds), start_up(arguments.rounds), lab(arguments.rounds))
+    for figure in chain.from_iterable(parts):
         verdict = "ok" if figure.kept else "TOO MUCH"
         value = f"{figure.what:42} {figure.value:8.2f} {figure.unit:12}"
         print(f"{value} limit {figure.limit:6.1f}  {verdict:9} {figure.note}", flush=True)
