@@ -75,7 +75,7 @@ def unique(values: Iterable[object]) -> bool:
 
 def gateway_class(data: Object) -> Causes:
     """Check a GatewayClass."""
-    yield from metadata(data, namespaced=False, rule=names.dns_subdomain)
+    yield from metadata(data, namespaced=False, rule=names.dns_subdomain, custom=True)
     name = text(obj(data, "spec"), "controllerName")
     wanted = PRECISE_HOST.removesuffix("$") + r"\/[A-Za-z0-9\/\-._~%!$&'()*+,;=:]+$"
     yield from pattern(SPEC.child("controllerName"), name, wanted)
@@ -83,7 +83,7 @@ def gateway_class(data: Object) -> Causes:
 
 def gateway(data: Object) -> Causes:
     """Check a Gateway."""
-    yield from metadata(data, namespaced=True, rule=names.dns_subdomain)
+    yield from metadata(data, namespaced=True, rule=names.dns_subdomain, custom=True)
     listeners = items(obj(data, "spec"), "listeners")
     for index, listener in enumerate(listeners):
         yield from _listener(listener, SPEC.child("listeners").index(index))
@@ -161,7 +161,7 @@ def hostnames(spec: Object) -> Causes:
 
 def backend_tls_policy(data: Object) -> Causes:
     """Check a BackendTLSPolicy."""
-    yield from metadata(data, namespaced=True, rule=names.dns_subdomain)
+    yield from metadata(data, namespaced=True, rule=names.dns_subdomain, custom=True)
     spec = obj(data, "spec")
     validation, at = obj(spec, "validation"), SPEC.child("validation")
     refs, known = bool(items(validation, "caCertificateRefs")), bool(text(validation, "wellKnownCACertificates"))

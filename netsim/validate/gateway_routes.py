@@ -83,7 +83,7 @@ def stream_route(data: Object) -> Causes:
 
 
 def _common(data: Object) -> Causes:
-    yield from metadata(data, namespaced=True, rule=names.dns_subdomain)
+    yield from metadata(data, namespaced=True, rule=names.dns_subdomain, custom=True)
     yield from parent_refs(obj(data, "spec"))
     yield from hostnames(obj(data, "spec"))
 
