@@ -191,7 +191,8 @@ def apply_lab(name: str, params: Mapping[str, Any]) -> None:
     from netsim.lab import holder
     from netsim.lab.build import lab_hosts, plan_lab
     from netsim.lab.codec import decode
-    from netsim.lab.ops import describe
+    from netsim.lab.conntrack import cleaning
+    from netsim.lab.ops import LoadRules, describe
     from netsim.lab.plan import numbers_of
     from netsim.lab.reconcile import reconcile
 
@@ -202,7 +203,9 @@ def apply_lab(name: str, params: Mapping[str, Any]) -> None:
     prepared = prepare(options)
     old = decode(orjson.loads((folder / "plan.json").read_bytes()))
     new = plan_lab(prepared.network, lab_hosts(prepared.network), numbers_of(old))
-    steps = reconcile(old, new)
+    changed = reconcile(old, new)
+    reloaded = dict.fromkeys(step.namespace for step in changed if isinstance(step, LoadRules))
+    steps = (*changed, *cleaning(prepared.network.cluster, reloaded))
     if params["dry_run"]:
         click.echo("\n".join(describe(step) for step in steps))
         return

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from netsim.errors import LabError
 from netsim.lab import kernel, links
+from netsim.lab.conntrack import delete_command, stale
 from netsim.lab.ops import (
     MAIN,
     AddAddress,
     AddRoute,
     AddRule,
+    CleanUdp,
     DeleteAddress,
     DeleteLink,
     DeleteRoute,
@@ -46,6 +48,7 @@ PACKAGES = {
     "ipvsadm": "ipvsadm",
     "nfacct": "nfacct",
     "nginx": "nginx-light",
+    "conntrack": "conntrack",
 }
 
 
@@ -147,10 +150,21 @@ def _one(operation: Operation, spaces: Spaces, serve: ServeFunction) -> None:
         case Spawn(namespace, command, label):
             spaces.go(namespace)
             spaces.children[label] = _start(tuple(word.replace("{state}", str(spaces.folder)) for word in command))
+        case CleanUdp(namespace):
+            spaces.go(namespace)
+            _clean_udp(operation)
         case EndSpawn(_, label):
             _end(spaces.children.pop(label, None))
         case _:
             raise AssertionError(operation)
+
+
+def _clean_udp(operation: CleanUdp) -> None:
+    for family in ("ipv4", "ipv6"):
+        listing = run(("conntrack", "-L", "-p", "udp", "-f", family), "", operation.namespace)
+        for flow in stale(listing, operation):
+            # A flow that has ended meanwhile is no error.
+            subprocess.run(delete_command(flow), capture_output=True, check=False)
 
 
 def _write_sysctl(name: str, value: str) -> None:

@@ -196,6 +196,17 @@ class EndSpawn:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class CleanUdp:
+    """Tracked UDP flows to a Service that no serving endpoint answers are forgotten.
+
+    serving: (address, port, endpoints as ip:port); address "" is any.
+    """
+
+    namespace: str
+    serving: tuple[tuple[str, int, tuple[str, ...]], ...]
+
+
 Operation = (
     MakeNamespace
     | MakeBridge
@@ -215,6 +226,7 @@ Operation = (
     | StopServe
     | Spawn
     | EndSpawn
+    | CleanUdp
 )
 
 
@@ -223,7 +235,7 @@ def stage_of(operation: Operation) -> str:
     match operation:
         case MakeNamespace() | DropNamespace() | SetSysctl():
             return "making namespaces"
-        case LoadRules(namespace) | MakeAccounting(namespace):
+        case LoadRules(namespace) | MakeAccounting(namespace) | CleanUdp(namespace):
             return f"loading rules of {namespace}"
         case WriteFile() | Serve() | StopServe() | Spawn() | EndSpawn():
             return "starting servers"
@@ -246,6 +258,8 @@ def describe(operation: Operation) -> str:
             return f"ip netns exec {_q(namespace)} serve {kind} {address}:{port}/{protocol}  # {owner}"
         case StopServe(namespace, address, port, protocol):
             return f"ip netns exec {_q(namespace)} stop serving {address}:{port}/{protocol}"
+        case CleanUdp(namespace, serving):
+            return f"ip netns exec {_q(namespace)} conntrack -D -p udp  # stale flows of {len(serving)} ports"
         case EndSpawn(namespace, label):
             return f"ip netns exec {_q(namespace)} end {_q(label)}"
         case Spawn(namespace, command, label):
