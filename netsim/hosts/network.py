@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from iptables_gen.values import BITS, Family, format_ip, in_net, parse_ip, parse_net
 from netsim.cluster.model import Cluster, Pod
@@ -88,6 +89,13 @@ class Network:
             text = format_ip(family, value)
             self._found[key] = self._own.get(key) or self._owners.get(text)
         return self._found[key]
+
+    @cached_property
+    def endpoints(self) -> frozenset[int]:
+        """Return every address that an EndpointSlice names, as numbers; a superset for either family."""
+        slices = (item for item in self.cluster.slices if item.address_type != "FQDN")
+        texts = {address for item in slices for endpoint in item.endpoints for address in endpoint.addresses}
+        return frozenset(parse_ip(text)[1] for text in texts)
 
     def neighbour(self, segment: str, family: Family, value: int) -> Neighbour | None:
         """Return who answers for an address on a segment, None when nobody does (no ARP or ND reply)."""

@@ -91,7 +91,7 @@ class Shared:
         if door is None:
             return None
         fork = self._fork_for(door, packet)
-        if not fork.branches or packet.src in fork.addresses:
+        if not fork.branches or (packet.src in self._network.endpoints and packet.src in fork.addresses):
             return None
         return self._answered(machine, door, packet, fork, retrace)
 

@@ -182,8 +182,7 @@ class Tracer:
         return [self._finisher.outcome(finished) for finished in self._finisher.finished(leaf, PLAIN)]
 
     def _sent(self, query: TraceQuery, start: Start, goal: Goal, scene: Scene) -> list[Leaf]:
-        if start.stranger:
-            assert start.address is not None
+        if start.stranger and start.address is not None and start.address[0] == goal.family:
             assert scene.detour is not None
             packet = self._packet(start.address[1], goal, query)
             return self.walker.enter(start.host, scene.detour.interface, packet, scene)
