@@ -21,7 +21,7 @@ from netsim.trace.hints import hints_for
 from netsim.trace.later import Retrace
 from netsim.trace.limits import not_modelled
 from netsim.trace.machine import Affinities
-from netsim.trace.passage import ONE, Delivered, Lost
+from netsim.trace.passage import ONE, Delivered, Lost, Passage
 from netsim.trace.passes import Detour
 from netsim.trace.query import (
     USUAL_CLIENT,
@@ -189,7 +189,7 @@ class Tracer:
         host, source = self._client(start, goal)
         if source is None:
             blank = self._packet(0, goal, query)
-            return [leaf._replace(end=_without_source(leaf)) for leaf in self.walker.send(host, blank, scene)][:1]
+            return [_without_source(leaf) for leaf in self.walker.send(host, blank, scene)[:1]]
         return self.walker.send(host, self._packet(source, goal, query), scene)
 
     @staticmethod
@@ -283,8 +283,13 @@ class Tracer:
         yield from not_modelled(self.cluster, outcomes, start.pod)
 
 
-def _without_source(leaf: Leaf) -> Lost:
-    return leaf.end if isinstance(leaf.end, Lost) else Lost("NO_SOURCE_ADDRESS", disposition="NO_ROUTE")
+def _without_source(leaf: Leaf) -> Leaf:
+    """Return what becomes of a packet that no address can be written into: it is never sent; without a route, that."""
+    if isinstance(leaf.end, Lost):
+        return leaf._replace(weight=ONE)
+    unsent = Lost("NO_SOURCE_ADDRESS", disposition="NO_ROUTE")
+    first = leaf.hops[0]
+    return Leaf(ONE, (first._replace(passage=Passage(ONE, unsent), out=first.packet),), unsent)
 
 
 def _names(outcome: Outcome) -> tuple[str, ...]:

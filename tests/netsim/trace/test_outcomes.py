@@ -59,6 +59,13 @@ def test_verdict_and_code(source: str, target: str, verdict: str, code: str) -> 
     assert sum(outcome.probability for outcome in answer.outcomes) == 1
 
 
+@pytest.mark.parametrize("source", ["::1", "fd00:99::1"], ids=["a node's own", "nobody's"])
+def test_an_address_of_the_other_family_sends_nothing(source: str) -> None:
+    answer = ask(tracer_of(*WEB), source, "svc/web:80", via="node/node-1")
+    assert (answer.verdict, answer.code) == ("UNREACHABLE", "NO_SOURCE_ADDRESS")
+    assert [outcome.probability for outcome in answer.outcomes] == [1]
+
+
 def test_a_port_that_the_pod_does_not_declare_is_a_note() -> None:
     notes = {note.code for note in ask(tracer_of(*WEB), "pod/client-1", "pod/web-2:9999").notes}
     assert "PORT_NOT_DECLARED" in notes
