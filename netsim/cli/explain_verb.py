@@ -5,24 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from iptables_gen.values import Family
-from netsim.cli.options import input_options, output_option
+from netsim.cli.options import input_options, output_option, queries_option
 from netsim.cli.proxy_flags import proxy_options
 
 if TYPE_CHECKING:
     from netsim.hosts.network import NodePrograms
+    from netsim.hosts.programs import RuleSource
+    from netsim.notes import Note
     from netsim.report.explain import Explanation
 
 FAMILIES: tuple[Family, ...] = (4, 6)
+QUERY_KEYS = frozenset(("name", "node"))
 
 
 @click.command("explain", short_help="Name the Service, field and manifest line behind a chain, set or rule.")
-@click.argument("name", metavar="NAME|RULE")
+@click.argument("name", metavar="NAME|RULE", required=False)
 @click.option("--node", default="", metavar="NODE", help="The node to look at; without it the first one that has it.")
 @click.option(
     "--ruleset",
@@ -31,40 +35,83 @@ FAMILIES: tuple[Family, ...] = (4, 6)
     metavar="NODE=DUMP",
     help="Rules of a real node: iptables-save, nft list ruleset, ipvsadm -Sn, ipset save.",
 )
+@queries_option
 @output_option("text", "json")
 @input_options
 @proxy_options
-def command(name: str, node: str, rulesets: tuple[str, ...], output: str, **params: Any) -> int:
+def command(name: str | None, queries: str, output: str, **params: Any) -> int:
     """Print the rules of NAME (a chain, an nft set or map, an ipset, an IPVS server) and of those that refer to it.
 
     Each comes with the object, field and file:line that it was made for. A rule's own text will do, as a dump or
-    `netsim compile` spells it; write -- before one that starts with a dash (its -A may be left out).
+    `netsim compile` spells it; write -- before one that starts with a dash (its -A may be left out). Keys of a query
+    are `name` and `node`.
     """
+    from netsim.cli.queries import answer_queries
+    from netsim.errors import UsageError
+    from netsim.report.explain import explain_json, explain_text
+
+    if bool(name) == bool(queries):
+        raise UsageError("name a chain, set or rule: netsim explain -f DIR NAME (or --queries FILE)")
+    rules = load_rules(params)
+    if queries:
+        return answer_queries(queries, lambda query: _answer(query, rules), QUERY_KEYS, quiet=params["quiet"])
+    wanted, chosen, found = rules.look_up(name or "", params["node"])
+    if output == "json":
+        document = explain_json(wanted, chosen, rules.mode, found, rules.notes)
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        click.echo(explain_text(wanted, chosen, rules.mode, found), nl=False)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRules:
+    """The rules of every node, compiled when asked for; `dumped` are the nodes with a dump."""
+
+    source: RuleSource
+    mode: str
+    nodes: tuple[str, ...]
+    dumped: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+    def look_up(self, name: str, node: str) -> tuple[str, str, list[Explanation]]:
+        """Return (name, node, explanations) of the first node that has the name; UsageError when none has."""
+        from netsim.cli.compile_verb import no_collector
+
+        wanted = " ".join(name.split())
+        with no_collector():
+            return wanted, *look_up(self.source, _nodes(node, self.nodes, self.dumped), wanted)
+
+
+def load_rules(params: Mapping[str, Any]) -> LoadedRules:
+    """Load the input; notes and warnings go to stderr."""
     from netsim.cli.compile_verb import no_collector
     from netsim.cli.proxy_flags import proxy_config
     from netsim.cli.session import open_session
     from netsim.hosts.cni import cni_settings
     from netsim.hosts.dumps import read_dumps
     from netsim.hosts.programs import RuleSource
-    from netsim.report.explain import explain_json, explain_text
 
     with no_collector():
         session = open_session(params)
         config, notes = proxy_config(params, session.cluster)
         session.note(notes)
-        dumps = read_dumps(rulesets, session.cluster)
+        dumps = read_dumps(params["rulesets"], session.cluster)
         cni = cni_settings(session.cluster, config.cluster_cidrs)
         source = RuleSource(session.cluster, config, cni, dumps)
-        wanted = " ".join(name.split())
-        chosen, found = look_up(
-            source, _nodes(node, [item.name for item in session.cluster.nodes], list(dumps)), wanted
-        )
-    if output == "json":
-        document = explain_json(wanted, chosen, config.mode, found, (*session.notes, *notes, *cni.notes))
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    else:
-        click.echo(explain_text(wanted, chosen, config.mode, found), nl=False)
-    return 0
+    nodes = tuple(node.name for node in session.cluster.nodes)
+    return LoadedRules(source, config.mode, nodes, tuple(dumps), (*session.notes, *notes, *cni.notes))
+
+
+def _answer(query: Mapping[str, Any], rules: LoadedRules) -> Mapping[str, Any]:
+    from netsim.errors import UsageError
+    from netsim.report.explain import explain_json
+
+    name, node = query.get("name"), query.get("node") or ""
+    if not isinstance(name, str) or not isinstance(node, str) or not name.strip():
+        raise UsageError('"name" must be that of a chain or set, or the text of a rule; "node" that of a node')
+    wanted, chosen, found = rules.look_up(name, node)
+    return explain_json(wanted, chosen, rules.mode, found, rules.notes)
 
 
 def _nodes(given: str, known: Sequence[str], dumped: Sequence[str]) -> list[str]:

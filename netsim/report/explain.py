@@ -85,6 +85,7 @@ def explain_json(
     """Return the explanations as plain data (`netsim.explain/v1`)."""
     return {
         "schema": "netsim.explain/v1",
+        "id": None,
         "name": name,
         "node": node,
         "proxyMode": mode,
@@ -97,7 +98,7 @@ def explain_json(
             }
             for item in found
         ],
-        "notes": [{"code": note.code, "text": note.text} for note in notes],
+        "notes": [note.as_json() for note in notes],
     }
 
 

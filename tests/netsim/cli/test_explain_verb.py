@@ -54,7 +54,7 @@ def test_a_chain_in_text() -> None:
 
 def test_a_chain_in_json() -> None:
     found = as_json(SVC)
-    assert list(found) == ["schema", "name", "node", "proxyMode", "programs", "notes"]
+    assert list(found) == ["schema", "id", "name", "node", "proxyMode", "programs", "notes"]
     assert (found["schema"], found["node"], found["proxyMode"]) == ("netsim.explain/v1", "node-1", "iptables")
     (program,) = found["programs"]
     assert (program["program"], program["family"]) == ("kube-proxy", "ipv4")
@@ -156,3 +156,21 @@ def test_what_is_not_there_is_bad_usage(words: list[str], message: str, capsys: 
 
 def test_equal_input_is_equal_output() -> None:
     assert explain(SVC, "-o", "json").stdout == explain(SVC, "-o", "json").stdout
+
+
+def test_many_names_are_answered_line_by_line(tmp_path: Path) -> None:
+    file = tmp_path / "names.jsonl"
+    file.write_text(
+        '{"id": 1, "name": "KUBE-MARK-MASQ"}\n{"id": 2, "name": "KUBE-NOPE"}\n'
+        '{"id": 3, "name": "KUBE-MARK-MASQ", "node": "node-2"}\n{"id": 4}\n'
+    )
+    assert explain("-q").exception is not None
+    assert explain("-q", "KUBE-MARK-MASQ", "--queries", str(file)).exception is not None
+    result = explain("-q", "--queries", str(file))
+    first, unknown, second, nameless = map(json.loads, result.stdout.splitlines())
+    assert result.return_value == 2
+    assert list(first)[:3] == ["schema", "id", "name"]
+    assert (first["id"], first["node"], second["node"]) == (1, "node-1", "node-2")
+    assert "no chain, set, server or rule of this name" in unknown["error"]
+    assert nameless["id"] == 4
+    assert "must be that of a chain" in nameless["error"]
