@@ -21,6 +21,7 @@ NLMSG_ERROR = 2
 IFF_UP = 1
 IFA_F_NODAD = 0x2
 RTNH_F_ONLINK = 0x4
+ON_LINK, ANY_SCOPE = 253, 255
 ROUTE_KINDS = {"unicast": 1, "blackhole": 6}
 BATCH = 64
 TRIAL = 9999
@@ -102,7 +103,7 @@ def route(
     message["dst_len"] = int(prefix)
     message["table"], message["proto"], message["type"] = table, 4, ROUTE_KINDS[kind]
     message["flags"] = RTNH_F_ONLINK if onlink and via else 0
-    message["scope"] = 0 if via or kind != "unicast" or ":" in network else 253
+    message["scope"] = ANY_SCOPE if delete else 0 if via or kind != "unicast" or ":" in network else ON_LINK
     message["attrs"] = [
         *([("RTA_DST", network)] if int(prefix) else []),
         *([("RTA_GATEWAY", via)] if via else []),
