@@ -48,6 +48,8 @@ def explanations(
             yield Explanation(label, program.family, tuple(own), tuple(others))
         elif equal := tuple(ref for ref in rows(program) if ref.text in spellings[program.family]):
             yield Explanation(label, program.family, equal, (), rule=True)
+        elif any(_named(chain, name) for chains in tables_of(program).values() for chain in chains):
+            yield Explanation(label, program.family, (), ())
 
 
 def _named(chain: str, name: str) -> bool:

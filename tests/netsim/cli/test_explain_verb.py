@@ -174,3 +174,16 @@ def test_many_names_are_answered_line_by_line(tmp_path: Path) -> None:
     assert "no chain, set, server or rule of this name" in unknown["error"]
     assert nameless["id"] == 4
     assert "must be that of a chain" in nameless["error"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [("iptables", "KUBE-PROXY-CANARY"), ("ipvs", "KUBE-NODE-PORT-SCTP-HASH"), ("nftables", "firewall-ips")],
+    ids=["a chain", "an ipset", "an nft map"],
+)
+def test_what_is_empty_is_said_to_be(mode: str, name: str) -> None:
+    dual = str(Path(__file__).parents[3] / "topologies" / "dual-stack")
+    words = ["explain", "-q", "-f", dual, "--proxy-mode", mode, name]
+    first = CliRunner().invoke(cli, words, standalone_mode=False).stdout.splitlines()[0]
+    assert first.startswith(name)
+    assert "IPv4, kube-proxy mode" in first
