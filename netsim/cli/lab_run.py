@@ -210,7 +210,10 @@ def apply_lab(name: str, params: Mapping[str, Any]) -> None:
         click.echo("\n".join(describe(step) for step in steps))
         return
     keep(name, prepared.session, options, new)
-    holder.send_operations(lab, steps, refresh=True)
+    try:
+        holder.send_operations(lab, steps, refresh=True)
+    except LabError as error:
+        raise LabError(f"{error}; the lab is half changed: `netsim lab down {name}`, then up again") from error
     click.echo(f"lab {name}: {len(steps)} operations", err=True)
 
 

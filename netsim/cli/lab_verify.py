@@ -15,6 +15,7 @@ from netsim.cli.terminal import progress
 from netsim.errors import UsageError
 from netsim.lab import state
 from netsim.lab.questions import Question
+from netsim.lab.verify import DOUBT
 
 if TYPE_CHECKING:
     from netsim.lab.rulecheck import Checked
@@ -94,7 +95,8 @@ def table_lines(findings: Sequence[Finding], checked: Sequence[Checked]) -> Iter
     repeated = sum(bool(finding.first) and finding.result == "agree" for finding in findings)
     packets = sum(sum(finding.observed.values()) for finding in findings)
     summary = ", ".join(f"{totals[kind]} {kind}" for kind in ("agree", "differ", "unverifiable"))
-    yield f"{summary} ({packets} connections, {repeated} repeated)"
+    doubt = f"a true model is called wrong with a chance below {DOUBT:.0e} a question"
+    yield f"{summary} ({packets} connections, {repeated} repeated; {doubt})"
     if checked:
         rules = sum(comparison.taken for _, comparison in checked)
         differ = sum(not comparison.agrees for _, comparison in checked)

@@ -181,7 +181,7 @@ async def _serve(plan: Plan, spaces: Spaces, started: state.LabState, report: in
     keeper = Keeper(spaces, dict(plan.starters), plan.refresh)
     failed = await _bring_up(keeper, plan, report)
     kernel.mount("proc", "/proc", "proc")
-    path = str(spaces.folder / "control")
+    path = state.control_path(spaces.folder)
     control = await asyncio.start_unix_server(keeper.control, path=path, limit=MAX_REQUEST)
     keeper.state = replace(started, ready=not failed, failed=failed, namespaces=dict(spaces.namespaces))
     state.save(keeper.state)
@@ -272,7 +272,7 @@ def send_operations(lab: state.LabState, operations: Sequence[Operation], *, ref
     """
     message = json.dumps({"apply": encode(operations), "refresh": refresh})
     with socket.socket(socket.AF_UNIX) as channel:
-        channel.connect(str(state.folder(lab.name) / "control"))
+        channel.connect(state.control_path(state.folder(lab.name)))
         channel.sendall(message.encode() + b"\n")
         with channel.makefile(encoding="utf-8") as lines:
             reply = json.loads(lines.readline() or "{}")

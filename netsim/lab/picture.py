@@ -14,6 +14,7 @@ from netsim.hosts.layout import ROUTER
 from netsim.hosts.model import Host, Interface
 from netsim.hosts.network import Network
 from netsim.lab.build import vip_routes
+from netsim.lab.ingress import proxies
 from netsim.lab.listen import is_dns
 from netsim.lab.ops import AddRoute, Operation, Serve, Spawn
 from netsim.lab.plan import namespace_name
@@ -61,6 +62,9 @@ def picture(title: str, mode: str, network: Network, hosts: Iterable[Host], plan
     listed = tuple(hosts)
     steps = tuple(plan)
     ports = _ports(steps)
+    for proxy in proxies(network.cluster):
+        words = ports.setdefault(proxy.namespace, [])
+        words.extend(word for word in (f"{proxy.http}/tcp", f"{proxy.https}/tcp") if word not in words)
     spawned = {step.namespace for step in steps if isinstance(step, Spawn)}
     pods = {h.name: (h, _pod_box(h, network.cluster, ports, spawned)) for h in listed if h.kind == "pod"}
     nodes = tuple(

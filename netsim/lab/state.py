@@ -66,14 +66,25 @@ def folder(name: str) -> Path:
 def claim(name: str) -> Path:
     """Make the state folder of a new lab; LabError when a lab of that name is there."""
     path = folder(name)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"cannot keep labs in {path.parent}: {error.strerror} ($NETSIM_STATE names another)") from error
     if path.parent.stat().st_uid != os.geteuid():
         raise LabError(f"{path.parent} belongs to somebody else")
     try:
         path.mkdir(mode=0o700)
     except FileExistsError as error:
         raise LabError(f"lab {name} exists: `netsim lab down {name}` removes it") from error
+    except OSError as error:
+        raise LabError(f"cannot make {path}: {error.strerror} ($NETSIM_STATE names another folder)") from error
     return path
+
+
+def control_path(path: Path) -> str:
+    """Return the path of a lab's control socket by way of a descriptor: a socket's own path may be 107 bytes long."""
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    return f"/proc/self/fd/{descriptor}/control"
 
 
 def save(state: LabState) -> None:

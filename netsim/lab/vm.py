@@ -186,7 +186,7 @@ async def serve(
         if "error" in message:
             raise LabError(str(message["error"]))
         report(message)
-    path = str(spaces.folder / "control")
+    path = state.control_path(spaces.folder)
     async with await asyncio.start_unix_server(Keeper(machine).control, path=path, limit=LIMIT):
         state.save(replace(started, ready=True, vm="uml", namespaces=message["namespaces"]))
         report({"ready": True})
@@ -198,7 +198,7 @@ def forward(lab: state.LabState, words: Sequence[str]) -> int:
     request = {"run": list(words), "cwd": os.getcwd()}
     with socket.socket(socket.AF_UNIX) as channel:
         try:
-            channel.connect(str(state.folder(lab.name) / "control"))
+            channel.connect(state.control_path(state.folder(lab.name)))
         except OSError as error:
             raise LabError(f"lab {lab.name} does not answer: {error}") from error
         channel.sendall(json.dumps(request).encode() + b"\n")
