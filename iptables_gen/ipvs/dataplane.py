@@ -81,10 +81,13 @@ class IpvsDataplane:
         return self._hooks
 
     def render(self) -> Mapping[str, str]:
-        """Return the four texts; the last three hold this family only, the command line joins both."""
+        """Return the five texts; the last three hold this family only, the command line joins both."""
+        from iptables_gen.xtables.text import render
+
         tool = "iptables" if self.family == 4 else "ip6tables"
         return {
             f"{tool}.restore": self._restore(),
+            f"{tool}.save": render(self.ruleset),
             "ipvsadm.save": render_servers(self.state.servers),
             "ipset.save": render_sets(self.state.sets),
             "kube-ipvs0.addresses": render_addresses(self.state.addresses),

@@ -31,6 +31,7 @@ OUTPUTS: Mapping[Mode, Mapping[str, tuple[str, str]]] = {
     "nftables": {"nft": ("ip.nft", "ip6.nft")},
     "ipvs": {
         "restore": ("iptables.restore", "ip6tables.restore"),
+        "save": ("iptables.save", "ip6tables.save"),
         "ipvsadm": ("ipvsadm.save", "ipvsadm.save"),
         "ipset": ("ipset.save", "ipset.save"),
         "addresses": ("kube-ipvs0.addresses", "kube-ipvs0.addresses"),
@@ -73,7 +74,7 @@ class Unit:
     "-o",
     "--output",
     type=click.Choice(_FORMATS),
-    help="iptables: restore (default), save; nftables: nft; ipvs: restore (default), ipvsadm, ipset, addresses; json.",
+    help="iptables: restore (default), save; nftables: nft; ipvs: restore, save, ipvsadm, ipset, addresses; any: json.",
 )
 @click.option("--ingress", is_flag=True, help="Compile the nginx.conf of an ingress class instead.")
 @click.option("--class", "ingress_class", default="", metavar="CLASS", help="The ingress class, with --ingress.")

@@ -34,6 +34,8 @@ FILES = {
     "ipvs": {
         "restore-input.txt": "iptables.restore",
         "restore-input-v6.txt": "ip6tables.restore",
+        "iptables-save.txt": "iptables.save",
+        "ip6tables-save.txt": "ip6tables.save",
         "ipvsadm.txt": "ipvsadm.save",
         "ipset.txt": "ipset.save",
         "addrs.txt": "kube-ipvs0.addresses",
