@@ -54,12 +54,19 @@ class Names:
     def _inside(self, host: str, start: Start, port: int, protocol: str) -> Resolved:
         pod = self.network.cluster.pod(*start.pod) if start.pod else None
         resolution = resolve(self.network.cluster, pod, host, dns=self.dns)
-        paths = tuple((server, self._path(start, pod, server)) for server in _servers(resolution))
+        servers = [server for server in _servers(resolution) if server not in self._assumed]
+        paths = tuple((server, self._path(start, pod, server)) for server in servers)
         code = _code(resolution, paths)
         addresses = resolution.addresses if code == "OK" else ()
         questions = tuple(Question(q.name, q.type, q.to, q.rcode, q.answers or 0) for q in resolution.queries)
         lookup = Lookup(host, code, addresses, questions, paths)
         return Resolved(_goals(addresses, start, port, protocol), code, resolution.notes, lookup)
+
+    @cached_property
+    def _assumed(self) -> frozenset[str]:
+        """Nameservers that are taken to lead to CoreDNS though no Service of the input does: no rule knows them."""
+        assumed = any(note.code == "ASSUMED_CLUSTER_DNS" for note in self.dns.notes)
+        return frozenset(self.dns.kubelet.cluster_dns if assumed else ())
 
     def _path(self, start: Start, pod: Pod | None, server: str) -> Answer:
         source = f"pod/{pod.namespace}/{pod.name}" if pod else f"node/{start.host}"

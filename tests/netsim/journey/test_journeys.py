@@ -59,6 +59,17 @@ def test_without_dns_servers_a_name_fails_with_a_code_of_its_own(
     assert answer["outcomes"][0]["disposition"] == "NO_SUCH_NAME"
 
 
+def test_manifests_without_any_cluster_dns_are_taken_to_have_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("nodes.yaml", "pods.yaml", "services.yaml"):
+        (tmp_path / name).write_text((TOPOLOGIES / "shop" / name).read_text())
+    answer = trace(capsys, "pod/shop/frontend-0", "api:80", topology=str(tmp_path))
+    assert (answer["verdict"], endpoints(answer)) == ("REACHABLE", API)
+    assert "ASSUMED_CLUSTER_DNS" in {note["code"] for note in answer["notes"]}
+    assert answer["resolution"]["paths"] == []
+
+
 def test_a_client_outside_needs_to_be_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert trace(capsys, "external", "shop.example.com:80")["code"] == "NXDOMAIN"
     told = trace(capsys, "external", "shop.example.com:80", "--resolve", "shop.example.com:203.0.113.10")
