@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bench.extras import extras
+
 Manifest = dict[str, Any]
 PORTS = (("http", 8080, "TCP"), ("admin", 9090, "TCP"), ("stats", 8125, "UDP"))
 
@@ -30,7 +32,9 @@ def random_cluster(seed: int, mode: str = "") -> RandomCluster:
     services = [_service(number, apps, nodes, families, dice) for number in range(dice.randint(2, 5))]
     cidrs = [{"IPv4": "10.96.0.0/16", "IPv6": "fd00:10:96::/112"}[family] for family in families]
     ranges = _object("networking.k8s.io/v1", "ServiceCIDR", "kubernetes", spec={"cidrs": cidrs}, namespace="")
-    return RandomCluster(seed, (*nodes, ranges, *pods, *services), tuple(_flags(families, dice, mode)))
+    flags = tuple(_flags(families, dice, mode))
+    more = extras(seed, families, len(nodes))
+    return RandomCluster(seed, (*nodes, ranges, *pods, *services, *more), flags)
 
 
 def _flags(families: tuple[str, ...], dice: random.Random, mode: str) -> Iterator[str]:
