@@ -6,6 +6,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+MANY = 1000
+"""Objects of a cluster from which it pays."""
+
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
@@ -17,3 +20,9 @@ def paused_collector() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def settle(objects: int) -> None:
+    """Tell the collector, when *objects* are many, that what is alive now lives as long as the process."""
+    if objects >= MANY:
+        gc.freeze()

@@ -132,12 +132,16 @@ class Lookup(NamedTuple):
 
 
 class HttpStep(NamedTuple):
-    """What an HTTP proxy on the way decided for a client address that it saw: as a line and as JSON values."""
+    """What an HTTP proxy on the way decided for a client address that it saw: as a line and as JSON values.
+
+    certificate: what it presented to a TLS client, as a line; "" without TLS.
+    """
 
     client: str
     controller: str
     text: str
     decision: Mapping[str, Any]
+    certificate: str = ""
 
 
 class Answer(NamedTuple):

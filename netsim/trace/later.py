@@ -12,22 +12,25 @@ from netsim.trace.walk import Hop
 class Retrace:
     """One question's full walk, made once and on demand; it must give the outcomes that were answered."""
 
-    __slots__ = ("_answered", "_walk", "_walked")
+    __slots__ = ("_expected", "_walk", "_walked")
 
     def __init__(self, walk: Callable[[], tuple[Outcome, ...]]) -> None:
         self._walk = walk
-        self._answered: Sequence[Outcome] = ()
+        self._expected: Callable[[], Sequence[Outcome]] = tuple
         self._walked: tuple[Outcome, ...] | None = None
 
-    def answers(self, outcomes: Sequence[Outcome]) -> None:
-        """Take the outcomes that the full walk must give."""
-        self._answered = outcomes
+    def expect(self, outcomes: Callable[[], Sequence[Outcome]]) -> None:
+        """Take what makes the outcomes that the full walk must give.
+
+        Not the answered ones themselves: their trails lead back here, and no cycle shall keep answers alive.
+        """
+        self._expected = outcomes
 
     def outcome(self, number: int) -> Outcome:
         """Return an outcome with its hosts."""
         if self._walked is None:
             self._walked = self._walk()
-            shared = [outcome[:-1] for outcome in self._answered]
+            shared = [outcome[:-1] for outcome in self._expected()]
             if shared != [outcome[:-1] for outcome in self._walked]:
                 raise AssertionError(f"a shared walk differs from the full one: {shared}")
         return self._walked[number]

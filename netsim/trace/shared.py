@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple, TypeVar, cast
 
 from iptables_gen.dataplane import Hook
 from iptables_gen.effects import NOTHING_HAPPENS, Accept, Dnat, IpvsSend, Path, Remember, RuleHit, SetMark
 from iptables_gen.values import Family, in_net
+from netsim.cluster.collector import paused_collector
 from netsim.hosts.layout import ROUTER
 from netsim.packet.packet import Packet
 from netsim.trace.answer import NOWHERE, Outcome, Place
@@ -98,32 +100,16 @@ class Shared:
     def _answered(
         self, client: Machine, door: Door, packet: Packet, fork: Fork, retrace: Retrace
     ) -> tuple[Outcome, ...] | None:
-        found: list[Outcome] = [_NOTHING] * len(fork.branches)
         base = (client.name, packet[:3], packet.sport, packet.dport, fork.dialled)
+        ways: list[Outcome] = []
         for group, members in fork.groups:
             key = (base, group)
             way = self._ways[key] if key in self._ways else self._walk(key, client, door, packet, fork, members[0])
             if way is None:
                 return None
-            _, disposition, code, endpoint, sees, snat, cni, reached, *rest, _ = way
-            for number in members:
-                place = fork.places[number]
-                # Positions, not names: this runs once an outcome.
-                found[number] = _outcome(
-                    (
-                        fork.weights[number],
-                        disposition,
-                        code,
-                        endpoint and (place or endpoint),
-                        sees,
-                        snat,
-                        cni,
-                        reached and (place or reached),
-                        *rest,
-                        Later(retrace, number),
-                    )
-                )
-        return tuple(found)
+            ways.append(way)
+        retrace.expect(partial(_assembled, fork, ways, retrace=None))
+        return _assembled(fork, ways, retrace)
 
     def _class(self, machine: Machine, family: Family, role: Role) -> Classes:
         key = (machine.name, family, role)
@@ -166,7 +152,8 @@ class Shared:
         if found is None:
             if len(self._asked) > MOST:
                 self._asked.clear()
-            found = self._asked[key] = self._fork(door, packet.at(door.arrival.interface, ""))
+            with paused_collector():
+                found = self._asked[key] = self._fork(door, packet.at(door.arrival.interface, ""))
         return found
 
     def _fork(self, door: Door, packet: Packet) -> Fork:
@@ -318,6 +305,32 @@ class Shared:
 
 def _target(nat: Nat) -> tuple[int | None, int | None]:
     return nat.dst, nat.dport
+
+
+def _assembled(fork: Fork, ways: Sequence[Outcome], retrace: Retrace | None) -> tuple[Outcome, ...]:
+    """Return the outcomes of a fork whose groups go these ways."""
+    found: list[Outcome] = [_NOTHING] * len(fork.branches)
+    weights, places = fork.weights, fork.places
+    for way, (_, members) in zip(ways, fork.groups, strict=True):
+        _, disposition, code, endpoint, sees, snat, cni, reached, *rest, trail = way
+        for number in members:
+            place = places[number]
+            # Positions, not names: this runs once an outcome.
+            found[number] = _outcome(
+                (
+                    weights[number],
+                    disposition,
+                    code,
+                    endpoint and (place or endpoint),
+                    sees,
+                    snat,
+                    cni,
+                    reached and (place or reached),
+                    *rest,
+                    trail if retrace is None else Later(retrace, number),
+                )
+            )
+    return tuple(found)
 
 
 _outcome = Outcome._make

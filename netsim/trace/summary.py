@@ -60,8 +60,10 @@ def _goal(delivered: Sequence[Outcome], asked: Asked) -> str:
 
 
 def reason(outcome: Outcome, asked: Asked) -> str:
-    """Return why an outcome failed, in words."""
-    sentence = SENTENCES.get(outcome.code, outcome.code)
+    """Return why an outcome failed, in words; what a proxy on the way answered says so itself."""
+    sentence = SENTENCES.get(outcome.code)
+    if sentence is None:
+        return outcome.detail or outcome.code
     what = asked.about or asked.dialled or asked.target
     return sentence.format(
         what=what, dialled=asked.dialled or asked.target, protocol=asked.protocol, target=asked.target

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from iptables_gen.values import Family, format_ip
+from iptables_gen.values import format_ip
+from netsim.cluster.collector import paused_collector, settle
 from netsim.cluster.model import Cluster
 from netsim.errors import UsageError
 from netsim.hosts.network import Network
 from netsim.hosts.services import external_local
 from netsim.notes import Note
-from netsim.packet.names import hint
 from netsim.packet.packet import Packet
 from netsim.packet.words import HostRef, UrlRef, parse_via
 from netsim.trace.answer import Answer, Asked, Outcome, Place, judge, merge
@@ -23,6 +23,7 @@ from netsim.trace.limits import not_modelled
 from netsim.trace.machine import Affinities
 from netsim.trace.passage import ONE, Delivered, Lost, Passage
 from netsim.trace.passes import Detour
+from netsim.trace.pick import picked
 from netsim.trace.query import (
     USUAL_CLIENT,
     Goal,
@@ -78,7 +79,7 @@ class Tracer:
         plain = ages is None and not query.established and len(resolved.goals) == 1
         shared = self._from_shared_walks(query, start, resolved.goals[0]) if plain else None
         outcomes = shared or self._walked(query, start, via, resolved.goals, ages)
-        return self._answer(query, start, resolved.goals[0], self._picked(query, outcomes), resolved)
+        return self._answer(query, start, resolved.goals[0], picked(outcomes, query.pick), resolved)
 
     def start(self, query: TraceQuery) -> Start:
         """Return where a query starts; UsageError for words that name nothing."""
@@ -94,11 +95,16 @@ class Tracer:
     ) -> tuple[Outcome, ...]:
         """Return the outcomes of a query, walked in full."""
         share = Fraction(1, len(goals))
-        return merge(
-            outcome if share == 1 else outcome._replace(probability=outcome.probability * share)
-            for goal in goals
-            for outcome in self._outcomes(query, start, via, goal, ages)
-        )
+        # The first walk through a node makes its rules executable: none of what it makes is garbage.
+        with paused_collector():
+            outcomes = merge(
+                outcome if share == 1 else outcome._replace(probability=outcome.probability * share)
+                for goal in goals
+                for outcome in self._outcomes(query, start, via, goal, ages)
+            )
+            if self._asked in (1, self._share_after):
+                settle(len(self.cluster.services))
+        return outcomes
 
     def _from_shared_walks(self, query: TraceQuery, start: Start, goal: Goal) -> tuple[Outcome, ...] | None:
         """Return the outcomes for a pod that dials a Service, None when the question has to be walked in full."""
@@ -109,10 +115,7 @@ class Tracer:
         if source is None or self._asked <= self._share_after:
             return None
         retrace = Retrace(lambda: self._walked(query, start, None, (goal,), None))
-        found = self._shared.outcomes(host, self._packet(source, goal, query), retrace)
-        if found is not None:
-            retrace.answers(found)
-        return found
+        return self._shared.outcomes(host, self._packet(source, goal, query), retrace)
 
     def _understand(self, query: TraceQuery) -> tuple[Start, str | None, Resolved]:
         via = None if query.via is None else find_node(self.network, parse_via(query.via))
@@ -223,18 +226,6 @@ class Tracer:
         interface = uplink if route is None else route.interface
         return Detour(family, value, start.host, interface, None if own is None else own.value)
 
-    def _picked(self, query: TraceQuery, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
-        """Keep the outcomes in which every random choice fell on the endpoint of --pick."""
-        if query.pick is None:
-            return outcomes
-        wanted = query.pick.removeprefix("pod/")
-        chosen = [outcome for outcome in outcomes if wanted in _names(outcome)]
-        total = sum((outcome.probability for outcome in chosen), Fraction(0))
-        if not total:
-            known = sorted({name for outcome in outcomes for name in _names(outcome)})
-            raise UsageError(f"--pick {query.pick}: no outcome goes there{hint(wanted, known)}: {', '.join(known)}")
-        return tuple(outcome._replace(probability=outcome.probability / total) for outcome in chosen)
-
     def _answer(
         self,
         query: TraceQuery,
@@ -290,12 +281,3 @@ def _without_source(leaf: Leaf) -> Leaf:
     unsent = Lost("NO_SOURCE_ADDRESS", disposition="NO_ROUTE")
     first = leaf.hops[0]
     return Leaf(ONE, (first._replace(passage=Passage(ONE, unsent), out=first.packet),), unsent)
-
-
-def _names(outcome: Outcome) -> tuple[str, ...]:
-    place = outcome.reached or outcome.endpoint
-    if place is None:
-        return ()
-    bare: Family = place.family
-    names = (place.text, format_ip(bare, place.address), place.pod or "")
-    return tuple(name for name in names if name)
