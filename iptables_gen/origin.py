@@ -49,6 +49,6 @@ class Origin:
     def __str__(self) -> str:
         """Return `Kind ns/name field (file:line)` as the text output shows it."""
         where = self.where
-        place = f" ({where[0]}:{where[1]})" if where else ""
+        place = "" if where is None else f" ({where[0]}:{where[1]})" if where[1] else f" {where[0]}"
         owner = f"{self.namespace}/{self.name}" if self.namespace else self.name
         return f"{self.kind} {owner} {self.field}{place}".replace("  ", " ").strip()

@@ -198,7 +198,7 @@ def answer_file(tracing: Tracing, params: Mapping[str, Any]) -> int:
         # Recorded flow tables have an object under the same key: it is not a verdict to check.
         wanted = query.get("expect")
         expected = check_expectation(wanted if isinstance(wanted, str) else params["expect"])
-        answer = tracing.trace(query_from_json(query, params), url_words(query))
+        answer = tracing.trace(query_from_json(query, params), url_words(query, params))
         unmet = unmet or not (expected is None or answer.meets(expected))
         return answer_json(answer, detail=params["detail"], back=params["with_return"])
 

@@ -96,12 +96,17 @@ def header_of(word: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def url_words(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a query of --queries says of its URL; UsageError for values of a wrong type."""
+def url_words(query: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a query of --queries says of its URL, else the command line; UsageError for values of a wrong
+    type.
+    """
     method, headers = query.get("method"), query.get("headers")
     if method is not None and not isinstance(method, str):
         raise UsageError("`method` is not a string")
     plain = isinstance(headers, dict) and all(isinstance(value, str) for value in headers.values())
     if headers is not None and not plain:
         raise UsageError("`headers` is not an object of strings")
-    return {"method": method or "GET", "headers": headers or {}}
+    return {
+        "method": method or given.get("method"),
+        "headers": given.get("headers") or () if headers is None else headers,
+    }

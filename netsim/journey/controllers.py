@@ -14,15 +14,13 @@ from netsim.cluster.build import build
 from netsim.cluster.model import Cluster
 from netsim.cluster.options import BuildOptions
 from netsim.errors import Where
-from netsim.l7.frontend import GATEWAY_LABEL, find
+from netsim.l7.frontend import ASSUMED_LABEL, GATEWAY_LABEL, NAME_LABEL, find
 from netsim.l7.gateway.table import GatewayTable
 from netsim.l7.router import Router
 from netsim.manifests.objects import Manifest
 from netsim.notes import Note
 
 NAMESPACE = "netsim-assumed"
-NAME_LABEL = "app.kubernetes.io/name"
-ASSUMED_LABEL = "netsim.dev/assumed-controller"
 # TEST-NET-3 of RFC 5737: an address that no real cluster has.
 FIRST_ADDRESS = 80
 
@@ -70,7 +68,7 @@ def _labels(router: Router) -> dict[str, str]:
         first = next(iter(router.table.gateways.values()), None)
         return {GATEWAY_LABEL: first.name} if first else {ASSUMED_LABEL: router.dialect}
     name = router.dialect if router.dialect in ("ingress-nginx", "apisix") else ""
-    return {NAME_LABEL: name} if name else {ASSUMED_LABEL: router.dialect}
+    return {**({NAME_LABEL: name} if name else {}), ASSUMED_LABEL: router.dialect}
 
 
 def _namespace(router: Router) -> str:

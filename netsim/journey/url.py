@@ -11,17 +11,21 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from iptables_gen.values import format_endpoint, format_ip, parse_ip
-from netsim.cluster.model import Cluster, Pod, Service
+from iptables_gen.values import format_endpoint, format_ip
+from netsim.cluster.model import Cluster, Pod
+from netsim.journey.certificate import Presented, mismatch, presented
+from netsim.journey.entrance import entrances
 from netsim.journey.names import Names
 from netsim.l7.decision import Decision, Share
-from netsim.l7.frontend import Frontend, addresses_of, find
+from netsim.l7.frontend import Frontend, find
 from netsim.l7.request import Request, from_url
 from netsim.l7.router import Answer as Routed
-from netsim.l7.router import RouteOptions, Router, build_routers, decide
+from netsim.l7.router import RouteOptions, Router, build_routers, decide, host_owner
+from netsim.l7.tls import read_certificates
 from netsim.notes import Note
-from netsim.packet.words import UrlRef
+from netsim.packet.words import UrlRef, parse_via
 from netsim.trace.answer import Answer, Disposition, HttpStep, Lookup, Outcome, Place, Trail, judge, merge
+from netsim.trace.pick import picked
 from netsim.trace.query import TraceQuery
 from netsim.trace.tracer import Tracer
 from netsim.trace.walk import Hop
@@ -48,6 +52,25 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """One decision of a controller, the certificate that it presents, and the clients that it sees (in order)."""
+
+    router: Router
+    decision: Decision
+    shown: Presented | None
+    clients: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Return the decision as a line."""
+        decision = self.decision
+        where = f" by {decision.matched}" if decision.matched else ""
+        served = ", ".join(_share_text(share) for share in decision.backends) or "answers itself"
+        location = f" to {decision.location}" if decision.location else ""
+        return f"{self.router.dialect} {decision.status} {decision.code}: {served}{location}{where}"
+
+
+@dataclass(frozen=True, slots=True)
 class Asks:
     """What a URL query says beyond its words: method, headers, and what names resolve to (`--resolve`)."""
 
@@ -67,6 +90,7 @@ class Journeys:
         self.routers = build_routers(self.cluster, RouteOptions(resolve=asks.resolve))
         self.fronts = [(router, find(self.cluster, router)) for router in self.routers]
         self.names = Names(tracer.network, tracer.mode, asks.resolve)
+        self.certificates = read_certificates(self.cluster)
 
     def trace(self, query: TraceQuery, word: UrlRef, asks: Asks | None = None) -> Answer:
         """Follow one URL."""
@@ -76,16 +100,19 @@ class Journeys:
         if not addresses:
             lost = Outcome(Fraction(1), "NO_SUCH_NAME", lookup.code if lookup else "NXDOMAIN")
             return self._answer(query, None, (lost,), (), lookup, notes)
-        steps: dict[str, HttpStep] = {}
+        steps: dict[str, Leg] = {}
         share = Fraction(1, len(addresses))
-        legs = [self.tracer.trace(replace(query, target=address, protocol="tcp")) for address in addresses]
+        dialled = (replace(query, target=address, protocol="tcp", pick=None) for address in addresses)
+        legs = [self.tracer.trace(one) for one in dialled]
         outcomes = merge(
             end._replace(probability=end.probability * share)
             for leg in legs
             for first in leg.outcomes
             for end in self._second(first, request, query, steps)
         )
-        return self._answer(query, legs[0], outcomes, tuple(steps.values()), lookup, notes)
+        hints = tuple(dict.fromkeys(hint for leg in legs for hint in leg.hints))
+        chosen = picked(outcomes, query.pick)
+        return self._answer(query, legs[0]._replace(hints=hints), chosen, tuple(steps.values()), lookup, notes)
 
     def _addresses(
         self, query: TraceQuery, word: UrlRef, request: Request
@@ -97,29 +124,23 @@ class Journeys:
             found = tuple(format_endpoint(format_ip(g.family, g.address), g.port) for g in resolved.goals)
             return found, resolved.lookup, resolved.notes
         routed = decide(self.routers, request) if self.routers else None
-        dialled = tuple(self._entrance(routed, word.port)) if routed and routed.decision.matched else ()
-        if not dialled:
+        dialled = self._entrances(routed, request, word.port, query.via) if routed else ()
+        if not routed or not dialled:
             return (), resolved.lookup, resolved.notes
-        where = f"{word.host} is taken to lead to {dialled[0]}, where {routed.router.name if routed else ''} is reached"
+        places = dialled[0] if len(dialled) == 1 else f"{dialled[0]} and {len(dialled) - 1} more, evenly"
+        where = f"{word.host} is taken to lead to {places}, where {routed.router.name} is reached"
         return dialled, None, (Note("HOST_FROM_INGRESS", where),)
 
-    def _entrance(self, routed: Routed, port: int) -> Iterator[str]:
-        """Yield where clients reach a controller: the Ingress's address, else its Service's, else a nodePort."""
-        for address in addresses_of(routed.decision.matched):
-            if _is_ip(address):
-                yield format_endpoint(address, port)
-                return
+    def _entrances(self, routed: Routed, request: Request, port: int, via: str | None) -> tuple[str, ...]:
+        """Return where clients reach the controller that serves the host; () when no controller does."""
+        matched, owner = routed.decision.matched, host_owner(routed.router, request)
+        if matched is None and owner is None:
+            return ()
+        source = matched.source if matched else owner.source if owner else None
         front = find(self.cluster, routed.router)
-        for service in front.services:
-            yield from _service_entrance(self.cluster, service, port)
-            return
-        for pod in front.pods:
-            yield from (format_endpoint(ip, port) for ip in pod.ips[:1])
-            return
+        return entrances(self.cluster, front, source, port, parse_via(via) if via else None)
 
-    def _second(
-        self, first: Outcome, request: Request, query: TraceQuery, steps: dict[str, HttpStep]
-    ) -> Iterator[Outcome]:
+    def _second(self, first: Outcome, request: Request, query: TraceQuery, steps: dict[str, Leg]) -> Iterator[Outcome]:
         place = first.endpoint
         controller = self._controller(place) if first.disposition == "DELIVERED" and place else None
         if controller is None or place is None:
@@ -130,18 +151,13 @@ class Journeys:
         scheme = front.scheme(place.port) or request.scheme
         routed = decide((router,), replace(request, client=client, scheme=scheme))
         decision = routed.decision
-        step = _step(client, router, decision)
-        known = steps.get(step.text)
-        clients = known.client.split(", ") if known else []
-        steps[step.text] = step._replace(client=", ".join(dict.fromkeys((*clients, client))))
+        leg = Leg(router, decision, presented(decision, request, router, self.certificates))
+        steps.setdefault(leg.text, leg).clients[client] = None
         yield from self._ends(decision, first, pod, query)
 
     def _ends(self, decision: Decision, first: Outcome, pod: Pod, query: TraceQuery) -> Iterator[Outcome]:
         shares = [share for share in decision.backends if share.endpoints]
-        total = sum((share.weight for share in shares), Fraction(0))
-        rest = Fraction(1) - total
-        if rest > 0:
-            yield _own_answer(first, decision, rest)
+        yield from (_own_answer(first, decision, status, weight) for status, weight in _answered(decision, shares))
         for share in shares:
             for endpoint in share.endpoints:
                 weight = first.probability * share.weight / len(share.endpoints)
@@ -173,16 +189,18 @@ class Journeys:
         query: TraceQuery,
         leg: Answer | None,
         outcomes: tuple[Outcome, ...],
-        steps: tuple[HttpStep, ...],
+        legs: tuple[Leg, ...],
         lookup: Lookup | None,
         notes: tuple[Note, ...],
     ) -> Answer:
         base = leg or self.tracer.nothing(query, outcomes)
         verdict, code = judge(outcomes)
         asked = base.asked._replace(source=query.source, target=query.target)
-        summary = _summary(outcomes, steps, base)
+        steps = tuple(_step(leg) for leg in legs)
         every = tuple(dict.fromkeys((*base.notes, *notes, *self.notes)))
-        return Answer(asked, outcomes, verdict, code, summary, every, base.hints, lookup, steps)
+        doubts = (mismatch(leg.shown) for leg in legs if leg.shown and not leg.shown.covers)
+        hints = tuple(dict.fromkeys((*base.hints, *doubts)))
+        return Answer(asked, outcomes, verdict, code, _summary(outcomes, steps, base), every, hints, lookup, steps)
 
 
 def request_of(word: UrlRef, asks: Asks) -> Request:
@@ -195,22 +213,30 @@ def request_of(word: UrlRef, asks: Asks) -> Request:
     return replace(request, method=asks.method, headers=headers, host=host, spellings=spelled, sni=sni)
 
 
-def _own_answer(first: Outcome, decision: Decision, share: Fraction) -> Outcome:
-    status = decision.status or 0
-    code = decision.code if decision.code != "OK" else f"HTTP_{status}"
+def _answered(decision: Decision, shares: Sequence[Share]) -> Iterator[tuple[int, Fraction]]:
+    """Yield (status, weight) of what the controller answers by itself."""
+    if decision.outcomes:
+        yield from ((o.status, o.weight) for o in decision.outcomes if o.backend is None or not o.backend.endpoints)
+        return
+    rest = 1 - sum((share.weight for share in shares), Fraction(0))
+    if rest > 0:
+        yield decision.status or 0, rest
+
+
+def _own_answer(first: Outcome, decision: Decision, status: int, share: Fraction) -> Outcome:
+    plain = decision.code in ("OK", "PARTIAL")
+    code = f"HTTP_{status}" if plain else decision.code
     disposition: Disposition = "REFUSED" if status >= ERROR else "DELIVERED"
     detail = f"the controller answers {status}" + (f" to {decision.location}" if decision.location else "")
     changed = first._replace(probability=first.probability * share, disposition=disposition, code=code, detail=detail)
     return changed if disposition == "DELIVERED" else changed._replace(endpoint=None, reached=first.endpoint)
 
 
-def _step(client: str, router: Router, decision: Decision) -> HttpStep:
-    shown: dict[str, Any] = {key: value for key, value in decision.as_json().items() if key not in ("schema", "id")}
-    where = f" by {decision.matched}" if decision.matched else ""
-    served = ", ".join(_share_text(share) for share in decision.backends) or "answers itself"
-    location = f" to {decision.location}" if decision.location else ""
-    text = f"{router.dialect} {decision.status} {decision.code}: {served}{location}{where}"
-    return HttpStep(client, router.name, text, shown)
+def _step(leg: Leg) -> HttpStep:
+    shown: dict[str, Any] = {k: v for k, v in leg.decision.as_json().items() if k not in ("schema", "id")}
+    if leg.shown is not None:
+        shown["certificate"] = leg.shown.as_json()
+    return HttpStep(", ".join(leg.clients), leg.router.name, leg.text, shown, leg.shown.text if leg.shown else "")
 
 
 def _share_text(share: Share) -> str:
@@ -223,23 +249,3 @@ def _summary(outcomes: Sequence[Outcome], steps: Sequence[HttpStep], leg: Answer
         return leg.summary
     good = sum(1 for outcome in outcomes if outcome.disposition == "DELIVERED")
     return f"{good} of {len(outcomes)} outcomes answered; {steps[0].text}"
-
-
-def _service_entrance(cluster: Cluster, service: Service, port: int) -> Iterator[str]:
-    vips = [item.ip for item in service.ingress if item.ip and item.ip_mode != "Proxy"] or list(service.external_ips)
-    if vips:
-        yield format_endpoint(vips[0], port)
-        return
-    node_port = next((item.node_port for item in service.ports if item.port == port and item.node_port), 0)
-    for node in cluster.nodes if node_port else ():
-        yield from (format_endpoint(ip, node_port) for ip in node.internal_ips[:1])
-        return
-    yield from (format_endpoint(ip, port) for ip in service.cluster_ips[:1] if ip != "None")
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        parse_ip(text)
-    except ValueError:
-        return False
-    return True

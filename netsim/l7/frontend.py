@@ -20,6 +20,7 @@ from iptables_gen.values import decimal
 from netsim.cluster.model import Cluster, Pod, Service
 from netsim.cluster.read import dig, labels_of, mapping, objects, text
 from netsim.cluster.selectors import matches_map
+from netsim.l7.controller import nginx_workloads
 from netsim.l7.decision import Matched
 from netsim.l7.gateway.table import GatewayTable
 from netsim.l7.router import Router
@@ -27,6 +28,9 @@ from netsim.manifests.objects import Manifest
 from netsim.notes import Note
 
 GATEWAY_LABEL: Final = "gateway.networking.k8s.io/gateway-name"
+NAME_LABEL: Final = "app.kubernetes.io/name"
+# What an assumed controller's Pod and Service carry; the value is the dialect.
+ASSUMED_LABEL: Final = "netsim.dev/assumed-controller"
 _NAMES: Final = {"ingress-nginx": "ingress-nginx", "apisix": "apisix", "spec": "", "gateway-api": ""}
 _SCHEMES: Final = {"http": "http", "https": "https", 80: "http", 443: "https"}
 
@@ -77,7 +81,9 @@ def _labels(cluster: Cluster, router: Router) -> Labels:
     if workload is not None:
         return ((workload.namespace or "default", _template_labels(workload)),)
     name = _NAMES[router.dialect]
-    return (("", {"app.kubernetes.io/name": name}),) if name else ()
+    # What runs ingress-nginx here without serving this class carries the same name.
+    others = router.dialect == "ingress-nginx" and any(True for _ in nginx_workloads(cluster))
+    return (("", {NAME_LABEL: name} if name and not others else {ASSUMED_LABEL: router.dialect}),)
 
 
 def _template_labels(workload: Manifest) -> Mapping[str, str]:
@@ -142,9 +148,12 @@ def _flag(router: Router, name: str, default: int) -> int:
 
 def addresses_of(matched: Matched | None) -> tuple[str, ...]:
     """Return the addresses in status.loadBalancer (Ingress) or status.addresses (Gateway) of what matched."""
-    if matched is None or matched.source is None:
-        return ()
-    status = mapping(matched.source.data.get("status"))
+    return () if matched is None or matched.source is None else status_addresses(matched.source)
+
+
+def status_addresses(manifest: Manifest) -> tuple[str, ...]:
+    """Return the addresses in the status of an Ingress or a Gateway."""
+    status = mapping(manifest.data.get("status"))
     listed = objects(dig(status, "loadBalancer", "ingress")) or objects(status.get("addresses"))
     found = (text(one.get("ip")) or text(one.get("hostname")) or text(one.get("value")) for one in listed)
     return tuple(address for address in found if address)

@@ -12,7 +12,7 @@ This is the library's entry point (`netsim route`, `netsim trace external http:/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
@@ -112,7 +112,36 @@ def build_routers(cluster: Cluster, options: RouteOptions | None = None) -> tupl
     services = index_services(cluster, options.resolve)
     found = ingress_classes(cluster)
     inputs = Inputs(cluster, services, read_certificates(cluster), found, ingresses(cluster), options)
-    return tuple(_build(dialect, inputs) for dialect in _dialects(inputs))
+    return tuple(
+        _build(dialect, inputs, name) for dialect in _dialects(inputs) for name in _controllers(dialect, inputs)
+    )
+
+
+def _controllers(dialect: str, inputs: Inputs) -> tuple[str, ...]:
+    """Return the names of a dialect's controllers: "" is the one that the options or the dialect itself name.
+
+    Several ingress-nginx controllers in one cluster tell their classes apart by --controller-class.
+    """
+    options = inputs.options
+    if dialect != "ingress-nginx" or options.dialect or options.class_name or "controller-class" in options.flags:
+        return ("",)
+    running = dict.fromkeys(_running_nginx(inputs.cluster))
+    others = tuple(name for name in running if name != NGINX_CONTROLLER)
+    named = any(known.controller == NGINX_CONTROLLER for known in inputs.classes.values())
+    first = named or NGINX_CONTROLLER in running or _named_nginx(inputs)
+    return (*((NGINX_CONTROLLER,) if first and others else ("",) if not others else ()), *others)
+
+
+def _running_nginx(cluster: Cluster) -> Iterator[str]:
+    """Yield the controller names (--controller-class) that the workloads of ingress-nginx in the input serve."""
+    for _, flags in nginx_workloads(cluster):
+        yield flags.get("controller-class", NGINX_CONTROLLER)
+
+
+def _dialect_of(controller: str, cluster: Cluster) -> str:
+    if controller in _BY_CONTROLLER:
+        return _BY_CONTROLLER[controller]
+    return "ingress-nginx" if controller in _running_nginx(cluster) else "spec"
 
 
 def _dialects(inputs: Inputs) -> tuple[str, ...]:
@@ -125,7 +154,7 @@ def _dialects(inputs: Inputs) -> tuple[str, ...]:
         return ("gateway-api",)
     if options.class_name:
         return (_class_dialect(inputs, options.class_name),)
-    found = {_BY_CONTROLLER.get(known.controller, "spec") for known in inputs.classes.values()}
+    found = {_dialect_of(known.controller, cluster) for known in inputs.classes.values()}
     if any(True for _ in nginx_workloads(cluster)) or _named_nginx(inputs):
         found.add("ingress-nginx")
     if cluster.objects.get("ApisixRoute"):
@@ -139,7 +168,7 @@ def _dialects(inputs: Inputs) -> tuple[str, ...]:
 
 def _class_dialect(inputs: Inputs, name: str) -> str:
     if name in inputs.classes:
-        return _BY_CONTROLLER.get(inputs.classes[name].controller, "spec")
+        return _dialect_of(inputs.classes[name].controller, inputs.cluster)
     known = ", ".join(sorted(inputs.classes)) or "none"
     raise UsageError(f"--class {name!r} names no IngressClass of the input (there: {known})")
 
@@ -149,10 +178,10 @@ def _named_nginx(inputs: Inputs) -> bool:
     return any(found.class_name is None and found.class_annotation == "nginx" for found in inputs.ingresses)
 
 
-def _build(dialect: str, inputs: Inputs) -> Router:
+def _build(dialect: str, inputs: Inputs, name: str) -> Router:
     options = inputs.options
-    probe = Controller(options.flags)
-    owned = ownership(dialect, probe, inputs.classes, options.class_name)
+    named = {"controller-class": name} if name else {}
+    owned = ownership(dialect, Controller({**named, **options.flags}), inputs.classes, options.class_name)
     controller = find_controller(inputs.cluster, owned.controller, options.flags, options.config)
     match dialect:
         case "spec":
@@ -168,13 +197,23 @@ def _build(dialect: str, inputs: Inputs) -> Router:
 
 
 def _spec_router(inputs: Inputs, controller: Controller, owned: Ownership) -> Router:
-    handlings = {
-        found.key: spec_handling(found, inputs.classes, inputs.options.class_name) for found in inputs.ingresses
-    }
+    options = inputs.options
+    handlings = {found.key: spec_handling(found, inputs.classes, options.class_name) for found in inputs.ingresses}
+    if not options.dialect and not options.class_name:
+        handlings = {key: _unless_another(handling, inputs) for key, handling in handlings.items()}
     handled = _handled(inputs, handlings)
-    name = inputs.options.class_name or _class_names(handlings)
+    name = options.class_name or _class_names(handlings)
     table = build_spec(handled, inputs.services)
     return Router("spec", name, controller, table, owned, handlings, handled, inputs.ingresses)
+
+
+def _unless_another(handling: Handling, inputs: Inputs) -> Handling:
+    """Leave an Ingress alone whose class belongs to a controller with a dialect of its own."""
+    known = inputs.classes.get(handling.class_name)
+    dialect = _dialect_of(known.controller, inputs.cluster) if known and handling.handled else "spec"
+    if known is None or dialect == "spec":
+        return handling
+    return Handling(False, handling.class_name, f"IngressClass {known.name} belongs to controller {known.controller}")
 
 
 def _nginx_router(inputs: Inputs, controller: Controller, owned: Ownership) -> Router:
@@ -240,17 +279,26 @@ def _notes(controller: Controller, owned: Ownership) -> tuple[Note, ...]:
 
 
 def decide(routers: Sequence[Router], request: Request, counters: Counters | None = None) -> Answer:
-    """Return the answer of the first router that has a rule for the request, else of the first router."""
+    """Return the answer of the first router that has a rule for the request, else of the first that serves its host,
+    else of the first router.
+    """
     if not routers:
         raise UsageError("the input has no Ingress, Gateway or route: nothing routes this request")
-    first: Answer | None = None
+    unanswered: list[Answer] = []
     for router in _asked(routers, request):
         answer = Answer(router, _decision(router, request, counters))
         if answer.decision.code not in _UNANSWERED:
             return answer
-        first = first or answer
-    assert first is not None
-    return first
+        unanswered.append(answer)
+    return next((answer for answer in unanswered if host_owner(answer.router, request)), unanswered[0])
+
+
+def host_owner(router: Router, request: Request) -> Ingress | None:
+    """Return the first Ingress of a router that names the request's host, None when none does."""
+    host = request.host_name
+    names = (host, "*." + host.partition(".")[2])
+    owners = (found for found in router.handled if any(rule.host.lower() in names for rule in found.rules if rule.host))
+    return next(owners, None)
 
 
 def _asked(routers: Sequence[Router], request: Request) -> Sequence[Router]:

@@ -12,7 +12,7 @@ from iptables_gen.values import format_ip
 from netsim.errors import printable
 from netsim.packet.packet import Packet
 from netsim.report.style import paint
-from netsim.trace.answer import Answer, Lookup, Outcome
+from netsim.trace.answer import Answer, HttpStep, Lookup, Outcome, Place
 from netsim.trace.passage import Sent
 from netsim.trace.steps import Step, steps_of
 from netsim.trace.summary import reason
@@ -86,13 +86,14 @@ def _summary(answer: Answer, *, back: bool, replay: str) -> Iterator[str]:
     yield from _heading(answer)
     if answer.lookup is not None:
         yield from lookup_lines(answer.lookup)
-    yield from (f"HTTP from {step.client}: {step.text}" for step in answer.http)
+    yield from http_lines(answer.http)
     outcomes = answer.outcomes
     ways = [list(_way(outcome.hops)) for outcome in outcomes]
     shared = len(ways[0]) if len(outcomes) == 1 else _common(ways)
     yield from _clipped(ways[0][:shared], MOST_STEPS)
-    for outcome, way in list(zip(outcomes, ways, strict=True))[:MOST_BRANCHES]:
-        yield _branch(outcome, way[shared:], answer)
+    entries = entry_nodes(outcomes)
+    for outcome, way, entry in list(zip(outcomes, ways, entries, strict=True))[:MOST_BRANCHES]:
+        yield _branch(outcome, way[shared:], answer, entry)
     if len(outcomes) > MOST_BRANCHES:
         rest = outcomes[MOST_BRANCHES:]
         yield f"  … and {len(rest)} more, {sum(o.probability for o in rest)} together"
@@ -102,6 +103,18 @@ def _summary(answer: Answer, *, back: bool, replay: str) -> Iterator[str]:
     yield from (f"hint {hint.code}: {hint.text}" for hint in answer.hints)
     if replay:
         yield f"replay: {replay}"
+
+
+def http_lines(steps: Sequence[HttpStep]) -> Iterator[str]:
+    """Yield what proxies decided, and the certificates that they presented, each once."""
+    yield from (f"HTTP from {step.client}: {step.text}" for step in steps)
+    yield from dict.fromkeys(f"TLS {step.certificate}" for step in steps if step.certificate)
+
+
+def entry_nodes(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return for each outcome the first node on its way, "" for all when they have one in common."""
+    found = [next((h.machine.name for h in o.hops if h.machine.host.kind == "node"), "") for o in outcomes]
+    return found if len(set(found)) > 1 else [""] * len(found)
 
 
 def _clipped(lines: Sequence[str], most: int) -> Iterator[str]:
@@ -124,9 +137,12 @@ def _way(hops: Sequence[Hop]) -> Iterator[str]:
 
 def hop_line(number: int, hop: Hop) -> str:
     """Return `N NETNS, in INTERFACE` of one host."""
+    return f"{number} {_place_name(hop)}" + (f", in {hop.port}" if hop.port else "")
+
+
+def _place_name(hop: Hop) -> str:
     host = hop.machine.host
-    name = f"pod {'/'.join(host.pod)} on {host.node}" if host.kind == "pod" and host.pod else host.name
-    return f"{number} {name}" + (f", in {hop.port}" if hop.port else "")
+    return f"pod {'/'.join(host.pod)} on {host.node}" if host.kind == "pod" and host.pod else host.name
 
 
 def _out(hop: Hop) -> str:
@@ -170,16 +186,22 @@ def difference(before: Packet, after: Packet) -> str:
     return ", ".join(parts)
 
 
-def _branch(outcome: Outcome, own: Iterable[str], answer: Answer) -> str:
+def _branch(outcome: Outcome, own: Iterable[str], answer: Answer, entry: str) -> str:
     place = outcome.endpoint or outcome.reached
     where = ""
     if place is not None:
         owner = " on ".join(part for part in (place.pod, place.node) if part)
         where = f" {place.text}" + (f" ({owner})" if owner else "")
-    translated = next((line.strip() for line in own if "DNAT" in line or "IPVS" in line), "")
+    translated = next((line.strip() for line in own if place is not None and _leads_to(place, line)), "")
     by = f"  by {_chain(translated)}{_bracketed(translated)}" if translated else ""
     failed = "" if outcome.disposition == "DELIVERED" else f" {outcome.code}: {reason(outcome, answer.asked)}"
-    return f"  {outcome.probability!s:>5} {outcome.disposition}{where}{by}{failed}"
+    through = f" via {entry}" if entry else ""
+    return f"  {outcome.probability!s:>5} {outcome.disposition}{where}{through}{by}{failed}"
+
+
+def _leads_to(place: Place, line: str) -> bool:
+    """Whether a step's line translates to a place: that of an earlier connection (to a proxy) does not."""
+    return place.text in line.replace(",", " ").split() and ("DNAT" in line or "IPVS" in line)
 
 
 def _chain(line: str) -> str:
@@ -206,7 +228,10 @@ def _seen_by(outcomes: Sequence[Outcome]) -> Iterator[str]:
 def source_reason(outcome: Outcome) -> str:
     """Return why the server sees the source it sees."""
     marked, translated = "", None
-    for hop in outcome.hops:
+    hops = list(outcome.hops)
+    # A hop without an interface sends by itself: a second one is a proxy that opens a connection of its own.
+    last = max((number for number, hop in enumerate(hops) if not hop.port), default=0)
+    for hop in hops[last:]:
         asked = ""
         for step in steps_of(hop):
             if step.verdict.endswith(MARKING):
@@ -218,7 +243,8 @@ def source_reason(outcome: Outcome) -> str:
     if translated is None:
         if marked:
             return f"the client's own; {marked} marks it, but what is delivered on the node skips POSTROUTING"
-        return "the client's own, no rule translates it"
+        whose = f"{_place_name(hops[last])}, the proxy, connects" if last else "the client's own"
+        return f"{whose}, no rule translates it"
     step, hop = translated
     if hop.passage.nat.snat_by == "cni":
         return f"the CNI of {hop.machine.name} masquerades what leaves the cluster"
