@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the kernel, lab and browser tests need; without root or apt it says what is missing.
 set -eu
-packages=(iptables nftables ipset ipvsadm nfacct iproute2 conntrack nginx-light dnsutils user-mode-linux kmod chromium mininet tcpdump)
+packages=(iptables nftables ipset ipvsadm nfacct iproute2 conntrack nginx-light dnsutils user-mode-linux kmod chromium mininet bridge-utils graphviz tcpdump)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -192,7 +193,7 @@ def apply_lab(name: str, params: Mapping[str, Any]) -> None:
     from netsim.lab.build import lab_hosts, plan_lab
     from netsim.lab.codec import decode
     from netsim.lab.conntrack import cleaning
-    from netsim.lab.ops import LoadRules, describe
+    from netsim.lab.ops import CleanUdp, LoadRules, describe
     from netsim.lab.plan import numbers_of
     from netsim.lab.reconcile import reconcile
 
@@ -209,6 +210,8 @@ def apply_lab(name: str, params: Mapping[str, Any]) -> None:
     if params["dry_run"]:
         click.echo("\n".join(describe(step) for step in steps))
         return
+    if shutil.which("conntrack") is None and any(isinstance(step, CleanUdp) for step in steps):
+        raise LabError("conntrack is not installed (Debian package conntrack): stale UDP flows could not be forgotten")
     keep(name, prepared.session, options, new)
     try:
         holder.send_operations(lab, steps, refresh=True)

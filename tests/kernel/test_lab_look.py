@@ -134,6 +134,22 @@ def test_nginx_answers_for_the_ingress_behind_its_load_balancer(shop: str) -> No
     assert missing.stdout.startswith("HTTP/1.1 404")
 
 
+@pytest.mark.usefixtures("own_state")
+def test_a_host_network_controller_answers_in_both_families() -> None:
+    manifests = str(Path(__file__).parent / "data" / "host-network-controller.yaml")
+    netsim("lab", "up", "dual", "-q", "-f", manifests)
+    curl = ("curl", "-s", "-k", "-m", "3")
+    for client, address in (("external", "203.0.113.7"), ("external/2001:db8:51::10", "[2001:db8:ff::7]")):
+        words = ("--connect-to", f"web.example.com:443:{address}:443", "https://web.example.com/")
+        answer = netsim("lab", "exec", "dual", client, "--", *curl, *words)
+        assert json.loads(answer.stdout)["pod"].startswith("pod/default/web-")
+        redirect = netsim(
+            "lab", "exec", "dual", client, "--", *curl, "-i", "-H", "Host: web.example.com", f"http://{address}/"
+        )
+        assert redirect.stdout.startswith("HTTP/1.1 308")
+    netsim("lab", "verify", "dual", "--random", "40", "--seed", "1")
+
+
 def node_port_of(name: str) -> int:
     folder = Path(os.environ["NETSIM_STATE"]) / name
     done = netsim("get", "services", "-n", "ingress-nginx", "-q", "-f", str(folder / "cluster.json"), "-o", "json")
