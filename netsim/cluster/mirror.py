@@ -40,7 +40,7 @@ def should_mirror(endpoints: Manifest, service: Service | None) -> bool:
 
 
 def mirror(endpoints: Manifest) -> Iterator[EndpointSlice]:
-    """Yield the slices of an Endpoints object: one per family and set of ports, 1000 addresses a subset."""
+    """Yield the slices of an Endpoints object, by family and set of ports, of at most 1000 endpoints each."""
     groups: dict[tuple[str, Ports], list[SliceEndpoint]] = {}
     for subset in objects(endpoints.data.get("subsets")):
         ports = tuple(_port(port) for port in objects(subset.get("ports")))
@@ -49,7 +49,9 @@ def mirror(endpoints: Manifest) -> Iterator[EndpointSlice]:
             groups.setdefault((family, tuple(sorted(ports, key=_by_name))), []).append(endpoint)
     for (family, ports), group in sorted(groups.items(), key=lambda item: (item[0][0], str(item[0][1]))):
         distinct = {endpoint.addresses[0]: endpoint for endpoint in reversed(group)}
-        yield _slice(endpoints, family, ports, [distinct[ip] for ip in sorted(distinct)])
+        listed = [distinct[ip] for ip in sorted(distinct)]
+        for start in range(0, len(listed), MAX_ENDPOINTS):
+            yield _slice(endpoints, family, ports, listed[start : start + MAX_ENDPOINTS], start)
 
 
 def _by_name(port: SlicePort) -> tuple[str, str]:
@@ -92,10 +94,11 @@ def _port(port: Mapping[str, Any]) -> SlicePort:
     return SlicePort(text(port.get("name")), number, text(port.get("protocol")) or "TCP", text(port.get("appProtocol")))
 
 
-def _slice(endpoints: Manifest, family: str, ports: Ports, group: list[SliceEndpoint]) -> EndpointSlice:
+def _slice(endpoints: Manifest, family: str, ports: Ports, group: list[SliceEndpoint], start: int) -> EndpointSlice:
     metadata = metadata_of(endpoints)
     annotations = labels_of(metadata.get("annotations"))
     words = [endpoints.namespace, family, *(f"{p.name}/{p.port}/{p.protocol}" for p in ports)]
+    words += [str(start)] if start else []
     return EndpointSlice(
         namespace=endpoints.namespace,
         name=generated_name(f"{endpoints.name}-", *words),

@@ -79,6 +79,15 @@ def test_addresses_beyond_a_thousand_are_a_note() -> None:
     assert any(note.code == "ENDPOINTS_NOT_MIRRORED" for note in built.notes)
 
 
+def test_subsets_with_the_same_ports_share_slices_of_a_thousand() -> None:
+    listed = [", ".join(f"{{ip: 10.{net}.{i // 250}.{i % 250 + 1}}}" for i in range(600)) for net in (8, 9)]
+    subsets = ", ".join(f"{{addresses: [{addresses}]}}" for addresses in listed)
+    text = f"apiVersion: v1\nkind: Endpoints\nmetadata: {{name: web}}\nsubsets: [{subsets}]"
+    slices = cluster(service("web", "ports: [{port: 80}]"), text, THREE_NODES).slices
+    assert sorted(len(item.endpoints) for item in slices) == [200, 1000]
+    assert len({item.name for item in slices}) == 2
+
+
 THIRD = Fraction(1, 3)
 
 
