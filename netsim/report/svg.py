@@ -149,6 +149,7 @@ def _heading(pen: Pen, picture: Lanes, width: float) -> float:
     lines = [f"{asked.source} → {asked.target}{via} ({asked.protocol}), kube-proxy mode {asked.mode}"]
     lines += list(lookup_lines(answer.lookup)) if answer.lookup is not None else []
     lines += [step.text for step in answer.http]
+    lines += dict.fromkeys(f"TLS {step.certificate}" for step in answer.http if step.certificate)
     for line in lines:
         pen.text(MARGIN, y, clip(line, width - 2 * MARGIN, TEXT), TEXT, DIM)
         y += 16

@@ -283,6 +283,9 @@ def _why_not(answer: Answer) -> Iterator[str]:
 
 def _full(answer: Answer, *, back: bool) -> Iterator[str]:
     yield from _heading(answer)
+    if answer.lookup is not None:
+        yield from lookup_lines(answer.lookup)
+    yield from http_lines(answer.http)
     for outcome in answer.outcomes:
         yield f"outcome {outcome_line(outcome)}"
         yield from _whole_way(outcome.hops)
