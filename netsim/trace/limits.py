@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from netsim.cluster.model import Cluster, Labels, Pod
 from netsim.manifests.objects import Manifest
@@ -20,17 +20,64 @@ POLICIES = (
 MESH_CONTAINERS = ("istio-proxy", "linkerd-proxy", "kuma-sidecar", "envoy-sidecar")
 
 
-def not_modelled(cluster: Cluster, outcomes: Sequence[Outcome], client: tuple[str, str] | None) -> Iterator[Note]:
-    """Yield a note for each policy, hostPort or mesh sidecar that concerns the client or a pod that is reached."""
+MESH_OBJECTS = ("VirtualService", "DestinationRule", "ServiceProfile")
+
+
+class Subject(NamedTuple):
+    """What a question is about: the client's pod, the node dialled (with port and protocol), the Service dialled."""
+
+    client: tuple[str, str] | None = None
+    node: str = ""
+    port: int = 0
+    protocol: str = "tcp"
+    service: tuple[str, str] | None = None
+
+
+def not_modelled(cluster: Cluster, outcomes: Sequence[Outcome], subject: Subject) -> Iterator[Note]:
+    """Yield a note for each policy, hostPort or mesh object that concerns the client, the Service or a pod reached."""
     policies = [policy for kind in POLICIES for policy in cluster.objects.get(kind, ())]
-    pods = _pods(cluster, outcomes, client) if policies or outcomes else []
+    pods = _pods(cluster, outcomes, subject.client)
     for policy in policies:
-        if any(_concerns(policy, pod, egress=index == 0 and client is not None) for index, pod in enumerate(pods)):
-            yield _note(f"{policy.kind} {policy.namespace + '/' if policy.namespace else ''}{policy.name}")
+        egress = subject.client is not None
+        if any(_concerns(policy, pod, egress=index == 0 and egress) for index, pod in enumerate(pods)):
+            yield _note(f"{policy.kind} {_named(policy)}")
     for pod in pods:
         names = mesh_containers(pod)
         if names:
             yield _note(f"the mesh sidecar {', '.join(names)} of pod {pod.namespace}/{pod.name}")
+    yield from (_note(f"hostPort {subject.port} of pod {name}") for name in _host_ports(cluster, subject))
+    yield from (_note(f"{item.kind} {_named(item)}") for item in _mesh_objects(cluster, subject))
+
+
+def _named(item: Manifest) -> str:
+    return f"{item.namespace}/{item.name}" if item.namespace else item.name
+
+
+def _host_ports(cluster: Cluster, subject: Subject) -> Iterator[str]:
+    """Yield the pods for which the CNI's portmap plugin would translate the port of the node dialled."""
+    if not subject.node:
+        return
+    for pod in cluster.pods:
+        if pod.node_name == subject.node and not pod.host_network:
+            ports = [(port.host_port, port.protocol.lower()) for port in pod.ports]
+            if (subject.port, subject.protocol) in ports:
+                yield f"{pod.namespace}/{pod.name}"
+
+
+def _mesh_objects(cluster: Cluster, subject: Subject) -> Iterator[Manifest]:
+    if subject.service is None:
+        return
+    namespace, name = subject.service
+    for kind in MESH_OBJECTS:
+        for item in cluster.objects.get(kind, ()):
+            spec = item.data.get("spec")
+            spec = spec if isinstance(spec, dict) else {}
+            listed = spec.get("hosts")
+            hosts = [*(listed if isinstance(listed, list) else ()), spec.get("host"), item.name]
+            short = name if (item.namespace or "default") == namespace else None
+            full = (short, f"{name}.{namespace}", f"{name}.{namespace}.svc.{cluster.cluster_domain}")
+            if any(host in full for host in hosts if host):
+                yield item
 
 
 def _note(what: str) -> Note:

@@ -19,7 +19,7 @@ from netsim.trace.facts import Facts, Meaning
 from netsim.trace.finish import Finisher
 from netsim.trace.hints import hints_for
 from netsim.trace.later import Retrace
-from netsim.trace.limits import not_modelled
+from netsim.trace.limits import Subject, not_modelled
 from netsim.trace.machine import Affinities
 from netsim.trace.passage import ONE, Delivered, Lost, Passage
 from netsim.trace.passes import Detour
@@ -240,7 +240,7 @@ class Tracer:
         named = self._named(start, goal, resolved.dialled)
         about = resolved.about or meaning.name
         asked = Asked(query.source, query.target, query.via, protocol, self.mode, *named, about)
-        notes = (*self.notes, *resolved.notes, *self._notes(outcomes, start, protocol, query.via))
+        notes = (*self.notes, *resolved.notes, *self._notes(outcomes, start, goal, meaning, query.via))
         return Answer(
             asked,
             outcomes,
@@ -263,7 +263,10 @@ class Tracer:
             client = "" if source is None else format_ip(goal.family, source)
         return client, dialled or Place(goal.family, goal.address, goal.port).text
 
-    def _notes(self, outcomes: tuple[Outcome, ...], start: Start, protocol: str, via: str | None) -> Iterator[Note]:
+    def _notes(
+        self, outcomes: tuple[Outcome, ...], start: Start, goal: Goal | None, meaning: Meaning, via: str | None
+    ) -> Iterator[Note]:
+        protocol = goal.protocol if goal else "tcp"
         for outcome in outcomes:
             yield from (Note(item.code, item.text, True) for item in outcome.assumed)
             if outcome.undeclared and outcome.reached is not None:
@@ -271,7 +274,14 @@ class Tracer:
                 yield Note("PORT_NOT_DECLARED", f"pod {reached.pod} declares no port {reached.port}/{protocol}")
         if via is not None and not (start.outside or start.stranger or start.address is not None):
             yield Note("VIA_IGNORED", f"{via} says where packets from outside arrive; this one starts inside")
-        yield from not_modelled(self.cluster, outcomes, start.pod)
+        yield from not_modelled(self.cluster, outcomes, self._subject(start, goal, meaning))
+
+    def _subject(self, start: Start, goal: Goal | None, meaning: Meaning) -> Subject:
+        owner = self.network.owner(goal.family, goal.address) if goal is not None and not meaning.service else None
+        service = (meaning.service.namespace, meaning.service.name) if meaning.service else None
+        if goal is None or owner is None or owner.kind != "node":
+            return Subject(start.pod, service=service)
+        return Subject(start.pod, owner.node, goal.port, goal.protocol, service)
 
 
 def _without_source(leaf: Leaf) -> Leaf:

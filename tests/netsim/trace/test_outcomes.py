@@ -238,3 +238,21 @@ def test_policies_and_sidecars_on_the_way_qualify_the_answer() -> None:
     assert answer.qualified
     assert any("NetworkPolicy default/deny" in note.text for note in answer.notes)
     assert not ask(tracer, "pod/web-1", "pod/client-1:8080").qualified
+
+
+def test_host_ports_and_mesh_objects_qualify_the_answer() -> None:
+    mapped = pod("edge-1", 1, 50)
+    mapped["spec"]["containers"][0]["ports"] = [{"containerPort": 80, "hostPort": 8443}]
+    routed = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "v", "namespace": "default"},
+        "spec": {"hosts": ["web.default.svc.cluster.local"]},
+    }
+    tracer = tracer_of(*WEB, mapped, routed)
+    answer = ask(tracer, "external", "node/node-1:8443")
+    assert answer.qualified
+    assert any("hostPort 8443 of pod default/edge-1" in note.text for note in answer.notes)
+    assert not ask(tracer, "external", "node/node-2:8443").qualified
+    meshed = ask(tracer, "pod/client-1", "svc/web:80")
+    assert any("VirtualService default/v" in note.text for note in meshed.notes)
