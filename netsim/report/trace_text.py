@@ -21,7 +21,7 @@ from netsim.trace.walk import Hop
 Detail = Literal["minimal", "summary", "full"]
 MOST_LINES = 25
 MOST_BRANCHES = 6
-MOST_STEPS = 9
+FEWEST_STEPS = 3
 MARKING = "KUBE-MARK-MASQ"
 UNEXPLAINED = "  [no manifest explains this rule]"
 
@@ -34,7 +34,7 @@ def answer_text(answer: Answer, *, detail: Detail, back: bool, color: bool, repl
         case "full":
             lines = list(_full(answer, back=back))
         case "summary":
-            lines = list(_summary(answer, back=back, replay=replay))[:MOST_LINES]
+            lines = _summary(answer, back=back, replay=replay)[:MOST_LINES]
     head = paint(printable(lines[0]), answer.verdict, color=color)
     return "\n".join((head, *(printable(line) for line in lines[1:]))) + "\n"
 
@@ -82,27 +82,26 @@ def _whose(outcome: Outcome) -> str:
     return f"{outcome.disposition} {outcome.code}" if place is None else place.pod or place.text
 
 
-def _summary(answer: Answer, *, back: bool, replay: str) -> Iterator[str]:
-    yield from _heading(answer)
-    if answer.lookup is not None:
-        yield from lookup_lines(answer.lookup)
-    yield from http_lines(answer.http)
+def _summary(answer: Answer, *, back: bool, replay: str) -> list[str]:
+    """Return what matters first and last in full; the steps in between get the lines that are left."""
+    head = [*_heading(answer), *(lookup_lines(answer.lookup) if answer.lookup else ()), *http_lines(answer.http)]
     outcomes = answer.outcomes
     ways = [list(_way(outcome.hops)) for outcome in outcomes]
     shared = len(ways[0]) if len(outcomes) == 1 else _common(ways)
-    yield from _clipped(ways[0][:shared], MOST_STEPS)
-    entries = entry_nodes(outcomes)
-    for outcome, way, entry in list(zip(outcomes, ways, entries, strict=True))[:MOST_BRANCHES]:
-        yield _branch(outcome, way[shared:], answer, entry)
+    rest = [*_branches(answer, [way[shared:] for way in ways]), *_seen_by(outcomes), *_answers(outcomes, back=back)]
+    rest += [*_why_not(answer), *(f"hint {hint.code}: {hint.text}" for hint in answer.hints)]
+    rest += [f"replay: {replay}"] if replay else []
+    room = max(MOST_LINES - len(head) - len(rest), FEWEST_STEPS)
+    return [*head, *_clipped(ways[0][:shared], room), *rest]
+
+
+def _branches(answer: Answer, own: Sequence[Sequence[str]]) -> Iterator[str]:
+    outcomes = answer.outcomes
+    for outcome, way, entry in list(zip(outcomes, own, entry_nodes(outcomes), strict=True))[:MOST_BRANCHES]:
+        yield _branch(outcome, way, answer, entry)
     if len(outcomes) > MOST_BRANCHES:
         rest = outcomes[MOST_BRANCHES:]
         yield f"  … and {len(rest)} more, {sum(o.probability for o in rest)} together"
-    yield from _seen_by(outcomes)
-    yield from _answers(outcomes, back=back)
-    yield from _why_not(answer)
-    yield from (f"hint {hint.code}: {hint.text}" for hint in answer.hints)
-    if replay:
-        yield f"replay: {replay}"
 
 
 def http_lines(steps: Sequence[HttpStep]) -> Iterator[str]:
@@ -118,9 +117,10 @@ def entry_nodes(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _clipped(lines: Sequence[str], most: int) -> Iterator[str]:
-    yield from lines[:most]
-    if len(lines) > most:
-        yield f"    … {len(lines) - most} more lines with --detail full"
+    kept = lines if len(lines) <= most else lines[: most - 1]
+    yield from kept
+    if len(kept) < len(lines):
+        yield f"    … {len(lines) - len(kept)} more lines with --detail full"
 
 
 def _common(ways: Sequence[Sequence[str]]) -> int:
