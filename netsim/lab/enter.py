@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
 from netsim.errors import LabError, UsageError
 from netsim.lab import kernel, state
 
+MAX_HOSTNAME = 63
 FILES = ("resolv.conf", "hosts")
 
 
@@ -33,7 +35,7 @@ def execute(lab: state.LabState, namespace: str, command: Sequence[str]) -> int:
     join(lab, namespace)
     child = os.fork()
     if child == 0:
-        _become(files, command)
+        _become(files, hostname(namespace), command)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
@@ -58,9 +60,18 @@ def _spaces(lab: state.LabState) -> tuple[tuple[str, int], ...]:
     return (("user", kernel.CLONE_NEWUSER), *inner) if lab.rootless else inner
 
 
-def _become(files: Path, command: Sequence[str]) -> None:
+def hostname(namespace: str) -> str:
+    """Return the host name in a pod or on a node: its name, as the kubelet sets it; "" elsewhere."""
+    kind, _, name = namespace.partition("/")
+    return name.rpartition("/")[2][:MAX_HOSTNAME] if kind in ("pod", "node") else ""
+
+
+def _become(files: Path, name: str, command: Sequence[str]) -> None:
     try:
         _own_files(files)
+        if name:
+            kernel.unshare(kernel.CLONE_NEWUTS)
+            socket.sethostname(name)
         os.execvp(command[0], list(command))
     except OSError as error:
         os.write(2, f"netsim: {command[0]}: {error.strerror}\n".encode())

@@ -49,6 +49,7 @@ def test_two_labs_at_once_do_not_meet_and_a_third_of_a_name_is_refused() -> None
     netsim("lab", "down", "left")
     answer = netsim("lab", "exec", "right", "pod/default/client", "--", "curl", "-s", "-m", "3", "http://10.96.7.1/")
     assert "pod/default/web-" in answer.stdout
+    assert netsim("lab", "exec", "right", "pod/default/client", "--", "hostname").stdout == "client\n"
     assert netsim("lab", "exec", "right", "node-1", "--", "sh", "-c", "exit 7", code=7).returncode == 7
     assert "did you mean" in netsim("lab", "exec", "right", "node/node-9", "--", "true", code=2).stderr
     assert netsim("lab", "exec", "right", "node/node-1", "--", "no-such-program", code=127).returncode == 127
