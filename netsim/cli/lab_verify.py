@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
-from netsim.cli.lab_look import comparison_json, comparison_lines
+from netsim.cli.lab_look import comparison_json, comparison_lines, question_of
 from netsim.cli.lab_run import reopen
 from netsim.cli.terminal import progress
 from netsim.errors import UsageError
@@ -20,10 +21,14 @@ from netsim.lab.verify import DOUBT
 if TYPE_CHECKING:
     from netsim.lab.rulecheck import Checked
     from netsim.lab.verify import Finding
+    from netsim.trace.tracer import Tracer
+    from netsim.trace.answer import Outcome
+    from netsim.trace.tracer import Tracer
 
 
 def verify_lab(name: str, params: Mapping[str, Any]) -> int:
     """Compare model and kernel; return 1 when they differ anywhere."""
+    from netsim.journey.lazy import names_of
     from netsim.lab.questions import default_questions, random_questions
     from netsim.lab.rulecheck import check_rules
     from netsim.lab.verify import verify
@@ -32,9 +37,10 @@ def verify_lab(name: str, params: Mapping[str, Any]) -> int:
     lab = state.load(name)
     prepared = reopen(name)
     network = prepared.network
-    tracer = Tracer(network, prepared.config.mode)
+    mode = prepared.config.mode
+    tracer = Tracer(network, mode, resolver=names_of(network, mode, {}))
     if params["queries"]:
-        questions = read_questions(params["queries"])
+        questions = read_questions(params["queries"], tracer, params.get("namespace") or "default")
     elif params["count"]:
         questions = random_questions(network, params["count"], params["seed"])
     else:
@@ -47,18 +53,36 @@ def verify_lab(name: str, params: Mapping[str, Any]) -> int:
     return 1 if differ or not all(comparison.agrees for _, comparison in checked) else 0
 
 
-def read_questions(path: str) -> tuple[Question, ...]:
+def read_questions(path: str, tracer: Tracer, namespace: str = "default") -> tuple[Question, ...]:
     """Read trace queries (JSON lines: from, to, via, protocol) as questions; UsageError names the line."""
-    found = []
+    found: list[Question] = []
     with click.open_file(path, "rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 query = orjson.loads(line)
-                via = query.get("via")
-                found.append(Question(query["from"], query["to"], query.get("protocol", "tcp"), via))
-            except (ValueError, KeyError, AttributeError, TypeError) as error:
+                words = {"via": query.get("via"), "protocol": query.get("protocol"), "namespace": namespace}
+                found += spread(tracer, question_of(tracer, query["from"], query["to"], words))
+            except (UsageError, ValueError, KeyError, AttributeError, TypeError) as error:
                 raise UsageError(f"{path}:{number}: not a query: {error}") from error
     return tuple(found)
+
+
+def spread(tracer: Tracer, question: Question) -> Iterator[Question]:
+    """Yield a question once for each node to which a load balancer may send it: the lab's router has one at a time."""
+    from netsim.trace.query import TraceQuery
+
+    entries: tuple[str, ...] = ()
+    if question.via is None and question.source.startswith("external"):
+        outcomes = tracer.trace(TraceQuery(question.source, question.target, protocol=question.protocol)).outcomes
+        entries = tuple(sorted({name for outcome in outcomes if (name := _entry(outcome))}))
+    if len(entries) < 2:
+        yield question
+        return
+    yield from (replace(question, via=f"node/{name}") for name in entries)
+
+
+def _entry(outcome: Outcome) -> str:
+    return next((hop.machine.name for hop in outcome.hops if hop.machine.host.kind == "node"), "")
 
 
 def show_findings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -162,11 +162,27 @@ def replay_command(params: Mapping[str, Any]) -> str:
     files = params["filenames"]
     if "-" in files or params["rulesets"]:
         return ""
-    query = {"from": params["source"], "to": params["target"], "via": params["via"], "protocol": params["protocol"]}
-    line = json.dumps({key: value for key, value in query.items() if value is not None})
     flags = [f"--{name}={_flag_text(value)}" for name, value in given_flags(params).items()]
     up = ["netsim", "lab", "up", "demo", *(word for path in files for word in ("-f", path)), *flags]
+    if params["target"].startswith(("http://", "https://")):
+        return f"{shlex.join(up)} && {shlex.join(_curl(params))}"
+    query = {"from": params["source"], "to": params["target"], "via": params["via"], "protocol": params["protocol"]}
+    line = json.dumps({key: value for key, value in query.items() if value is not None})
     return f"{shlex.join(up)} && echo {shlex.quote(line)} | netsim lab verify demo --queries -"
+
+
+def _curl(params: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the words that send a URL's request in a lab, where certificates may be stand-ins (-k)."""
+    from iptables_gen.values import format_ip
+    from netsim.trace.query import USUAL_CLIENT
+
+    source = params["source"]
+    usual = f"external/{format_ip(4, USUAL_CLIENT[4])}"
+    yield from ("netsim", "lab", "exec", "demo", usual if source == "external" else source)
+    yield from ("--", "curl", "-sik")
+    yield from () if params["method"] == "GET" else ("-X", params["method"])
+    yield from (word for header in params["headers"] for word in ("-H", header))
+    yield params["target"]
 
 
 def _flag_text(value: object) -> str:

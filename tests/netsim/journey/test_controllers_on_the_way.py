@@ -249,3 +249,4 @@ def test_text_names_the_way_the_certificate_and_who_connects(
     assert [line.split(" via ")[1] for line in branches] == ["node-1", "node-1", "node-2", "node-2"]
     (sees,) = [line for line in lines if line.startswith("server sees")]
     assert "the proxy, connects" in sees
+    assert lines[-1].endswith("netsim lab exec demo external/198.51.100.10 -- curl -sik https://web.example.com/")
