@@ -175,8 +175,11 @@ def _table_comment(words: Words) -> str:
         while not words.take_if("}"):
             if words.done:
                 raise words.error("expected '}'")
-            comment = words.take().strip('"') if words.take_if("comment") else comment
-            words.take_if(";")
+            if words.take_if("comment"):
+                comment = words.take().strip('"')
+            elif words.peek() not in (";", "\n"):
+                raise words.error(f"unknown clause {words.peek()!r}")
+            words.skip_breaks()
     return comment
 
 

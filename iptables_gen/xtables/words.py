@@ -12,7 +12,7 @@ from typing import NamedTuple
 _TOKEN = re.compile(r"""[^\s"]+|"((?:[^"\\]|\\.)*)"|(")""")
 _SAVE_PLAIN = re.compile(r"[-_0-9A-Za-z]+\Z")
 _BARE = re.compile(r"[^\s\"\x00-\x1f\x7f]+\Z")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ESCAPED = re.compile(r"\\(.)")
 _MUST_ESCAPE = re.compile(r"([\"\\])")
 _TO_ESCAPE = re.compile(r"([\"'\\])")
@@ -89,6 +89,6 @@ def restore_string(text: str) -> str:
 
 
 def refuse_control(text: str) -> None:
-    """Raise ValueError when text holds a control character (a line break ends a rule, NUL ends a string)."""
+    """Raise ValueError when text holds a control character but a tab (a line break ends a rule, NUL a string)."""
     if found := _CONTROL.search(text):
         raise ValueError(f"control character {found.group()!r} cannot stand in a rule")

@@ -14,7 +14,7 @@ from netsim.cli.terminal import say
 from netsim.cluster.default_pods import Object
 from netsim.cluster.observed import with_status
 from netsim.cluster.resources import ALL, find_kind, is_namespaced, plural, resources
-from netsim.errors import UsageError
+from netsim.errors import UsageError, printable
 
 
 @click.command("get", short_help="Show the cluster as modelled, in kubectl's tables.")
@@ -76,7 +76,7 @@ def render(found: Sequence[tuple[str, list[Object]]], output: str, *, namespaces
         items = [item for _, listed in found for item in listed]
         return serialised({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {}}, output)
     if output == "name":
-        return "".join(f"{qualified(kind, item)}\n" for kind, listed in found for item in listed)
+        return "".join(f"{printable(qualified(kind, item))}\n" for kind, listed in found for item in listed)
     return _tables(found, wide=output == "wide", namespaces=namespaces)
 
 

@@ -54,16 +54,20 @@ class KubernetesSettings:
 def zone_of(key: str) -> str:
     """Return a zone as CoreDNS normalises it: lower case, final dot, no scheme or port, a CIDR as its reverse zone."""
     text = key.partition("://")[2] or key
-    if "/" in text:
-        return _reverse_zone(text)
+    if "/" in text and (reverse := _reverse_zone(text)):
+        return reverse
     host, colon, port = text.rpartition(":")
     return fqdn((host if colon and decimal(port) is not None else text).lower())
 
 
 def _reverse_zone(text: str) -> str:
+    """Return the reverse zone of a CIDR (with a port behind it or not), "" for what is none."""
     import ipaddress
 
-    network = ipaddress.ip_network(text.rpartition(":")[0] if text.count(":") == 1 else text, strict=False)
+    try:
+        network = ipaddress.ip_network(text.rpartition(":")[0] if text.count(":") == 1 else text, strict=False)
+    except ValueError:
+        return ""
     step = 8 if network.version == 4 else 4
     parts = network.network_address.reverse_pointer.split(".")
     return ".".join(parts[(network.max_prefixlen - network.prefixlen) // step :]) + "."

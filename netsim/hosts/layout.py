@@ -196,7 +196,10 @@ def _pod_defaults(facts: NodeFacts, cni: CniSettings, addresses: tuple[Address, 
 
 
 def router_host(
-    nodes: Iterable[NodeFacts], gateways: Mapping[tuple[Family, int, int], int], dead: Iterable[tuple[Family, int, int]]
+    name: str,
+    nodes: Iterable[NodeFacts],
+    gateways: Mapping[tuple[Family, int, int], int],
+    dead: Iterable[tuple[Family, int, int]],
 ) -> Host:
     """Return the upstream router: it reaches every node, pod network and the outside; `dead` networks go nowhere."""
     inside = tuple(Address(family, value, prefix) for (family, _, prefix), value in gateways.items())
@@ -206,7 +209,7 @@ def router_host(
         Interface("eth1", "ethernet", OUTSIDE, OUTSIDE_ADDRESSES),
     )
     return Host(
-        name=ROUTER,
+        name=name,
         kind="router",
         interfaces=interfaces,
         routes=(

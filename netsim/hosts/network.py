@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 
 from iptables_gen.values import BITS, Family, format_ip, in_net, parse_ip, parse_net
 from netsim.cluster.model import Cluster, Pod
@@ -59,11 +60,13 @@ class Network:
             node.name: node_facts(node, cni, strays[node.name]) if node.name in strays else plain[node.name]
             for node in cluster.nodes
         }
+        # Nodes may have any name, the router's too.
+        self.router = next(name for name in _router_names() if name not in self.facts)
         self.gateways = _gateways(self.facts.values())
         self._own = _own_addresses(self.facts.values())
         self._switch = {
             (a.family, a.value): Neighbour(name, i.name) for name, i, a in _ports(self.facts.values(), SWITCH)
-        } | {(family, value): Neighbour(ROUTER, "eth0") for (family, _, _), value in self.gateways.items()}
+        } | {(family, value): Neighbour(self.router, "eth0") for (family, _, _), value in self.gateways.items()}
         self._hosts: dict[str, Host] = {}
         self._found: dict[tuple[Family, int], Owner | None] = {}
 
@@ -76,7 +79,7 @@ class Network:
 
     def hosts(self) -> Iterator[Host]:
         """Yield every host that the cluster itself has: the router, nodes, then pods with an address of their own."""
-        yield self.host(ROUTER)
+        yield self.host(self.router)
         yield from (self.host(name) for name in self.facts)
         for pod in self.cluster.pods:
             if pod.ips and not pod.host_network and pod.node_name in self.facts:
@@ -97,6 +100,10 @@ class Network:
         texts = {address for item in slices for endpoint in item.endpoints for address in endpoint.addresses}
         return frozenset(parse_ip(text)[1] for text in texts)
 
+    @cached_property
+    def _pods(self) -> Mapping[str, Pod]:
+        return {f"{pod.namespace}/{pod.name}": pod for pod in self.cluster.pods}
+
     def neighbour(self, segment: str, family: Family, value: int) -> Neighbour | None:
         """Return who answers for an address on a segment, None when nobody does (no ARP or ND reply)."""
         if segment == SWITCH:
@@ -114,23 +121,21 @@ class Network:
 
     def _outside(self, family: Family, value: int) -> Neighbour:
         if any(address.family == family and address.value == value for address in OUTSIDE_ADDRESSES):
-            return Neighbour(ROUTER, "eth1")
+            return Neighbour(self.router, "eth1")
         owner = self.owner(family, value)
         if owner is None:
             return Neighbour(f"external/{format_ip(family, value)}", "eth0")
-        return Neighbour(owner.host, "eth0") if owner.kind == "outside" else Neighbour(ROUTER, "eth1")
+        return Neighbour(owner.host, "eth0") if owner.kind == "outside" else Neighbour(self.router, "eth1")
 
     def _build(self, name: str) -> Host:
-        kind, slash, rest = name.partition("/")
-        if name == ROUTER:
-            return router_host(self.facts.values(), self.gateways, self._dead())
-        if not slash:
+        kind, _, rest = name.partition("/")
+        if name == self.router:
+            return router_host(name, self.facts.values(), self.gateways, self._dead())
+        if name in self.facts:
             return self._node(name)
         match kind:
             case "pod":
-                pod = self.cluster.pod(*rest.split("/"))
-                if pod is None:
-                    raise KeyError(name)
+                pod = self._pods[rest]
                 return pod_host(pod, self.facts[pod.node_name], self.cni)
             case "endpoint":
                 return endpoint_host(rest, self.facts[self._owners[rest].node], self.cni)
@@ -241,6 +246,11 @@ def _own_addresses(facts: Iterable[NodeFacts]) -> dict[tuple[Family, int], Owner
         if interface.kind != "loopback"
         for address in interface.addresses
     }
+
+
+def _router_names() -> Iterator[str]:
+    yield ROUTER
+    yield from (f"{ROUTER}-{number}" for number in count(1))
 
 
 def _gateways(facts: Iterable[NodeFacts]) -> dict[tuple[Family, int, int], int]:

@@ -85,7 +85,7 @@ def vip_route(network: Network, address: str, node: str) -> Iterator[Operation]:
 
 def router_index(network: Network) -> int:
     """Return the index that the plan gives the router's interface on the switch (the first after loopback)."""
-    names = [link.name for link in network.host(ROUTER).interfaces if link.kind != "loopback"]
+    names = [link.name for link in network.host(network.router).interfaces if link.kind != "loopback"]
     return 2 + names.index("eth0")
 
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from iptables_gen.values import format_ip
 from netsim.cluster.model import Cluster, Pod
-from netsim.hosts.layout import ROUTER
 from netsim.hosts.model import Host, Interface
 from netsim.hosts.network import Network
 from netsim.lab.build import vip_routes
@@ -78,7 +77,7 @@ def picture(title: str, mode: str, network: Network, hosts: Iterable[Host], plan
         for host in listed
         if host.kind == "outside"
     )
-    router = tuple(text for host in listed if host.name == ROUTER for i in host.interfaces for text in _addresses(i))
+    router = tuple(text for host in listed if host.kind == "router" for i in host.interfaces for text in _addresses(i))
     return Picture(title, mode, outside, router, _vips(network, nodes), nodes)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from iptables_gen.values import BITS, format_ip, net_mask
-from netsim.hosts.layout import OUTSIDE, SWITCH
+from netsim.hosts.layout import OUTSIDE, ROUTER, SWITCH
 from netsim.hosts.model import Host, Interface, Route
 from netsim.lab.ops import AddAddress, AddRoute, MakeBridge, MakeNamespace, MakeVeth, Operation, SetSysctl
 
@@ -39,7 +39,13 @@ IPVS: Mapping[str, str] = {
 
 def namespace_name(host: Host) -> str:
     """Return the lab's name of a host: node/NAME for nodes, the host's own name otherwise."""
-    return f"node/{host.name}" if host.kind == "node" else host.name
+    match host.kind:
+        case "node":
+            return f"node/{host.name}"
+        case "router":
+            return ROUTER
+        case _:
+            return host.name
 
 
 @dataclass(slots=True)

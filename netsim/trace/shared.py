@@ -17,7 +17,6 @@ from iptables_gen.dataplane import Hook
 from iptables_gen.effects import NOTHING_HAPPENS, Accept, Dnat, IpvsSend, Path, Remember, RuleHit, SetMark
 from iptables_gen.values import Family, in_net
 from netsim.cluster.collector import paused_collector
-from netsim.hosts.layout import ROUTER
 from netsim.packet.packet import Packet
 from netsim.trace.answer import NOWHERE, Outcome, Place
 from netsim.trace.classes import Classes, Role
@@ -275,7 +274,7 @@ class Shared:
         pod = self._network.cluster.pod(*owner.pod) if owner.pod else None
         declared = None if pod is None else frozenset((port.protocol, port.port) for port in pod.ports)
         there = self._walker.machine(owner.node)
-        machines = [node, *([] if there is node else [there]), self._walker.machine(ROUTER)]
+        machines = [node, *([] if there is node else [there]), self._walker.machine(self._network.router)]
         classes = tuple([self._class(machine, family, "server").of(address) for machine in machines])
         return family, owner.node, tuple(home), declared, classes
 

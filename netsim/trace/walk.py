@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from netsim.hosts.layout import ROUTER, bridge_segment, veth_name
+from netsim.hosts.layout import bridge_segment, veth_name
 from netsim.hosts.model import Neighbour
 from netsim.hosts.network import Network
 from netsim.packet.packet import Packet
@@ -132,7 +132,7 @@ class Walker:
 
     def passages(self, machine: Machine, packet: Packet, arrival: Arrival, scene: Scene) -> list[Passage]:
         """Return how a packet goes through a host; the router hands what comes from outside to the entry node."""
-        if scene.entry and machine.name == ROUTER and arrival.interface == OUTER_PORT:
+        if scene.entry and machine.name == self.network.router and arrival.interface == OUTER_PORT:
             address = self.network.facts[scene.entry].primary(packet.family)
             if address is None:
                 return [Passage(ONE, Lost("NO_ROUTE", disposition="NO_ROUTE"))]

@@ -64,7 +64,7 @@ class CommentMatch:
 def _comment(text: str) -> str:
     if len(text.encode("utf-8", "surrogateescape")) > 255:
         raise ValueError("a comment has at most 255 bytes")
-    refuse_control(text.replace("\t", " "))
+    refuse_control(text)
     return text
 
 
