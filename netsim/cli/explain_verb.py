@@ -43,8 +43,7 @@ def command(name: str | None, queries: str, output: str, **params: Any) -> int:
     """Print the rules of NAME (a chain, an nft set or map, an ipset, an IPVS server) and of those that refer to it.
 
     Each comes with the object, field and file:line that it was made for. A rule's own text will do, as a dump or
-    `netsim compile` spells it; write -- before one that starts with a dash (its -A may be left out). Keys of a query
-    are `name` and `node`.
+    `netsim compile` spells it, as one word; its -A may be left out. Keys of a query are `name` and `node`.
     """
     from netsim.cli.queries import answer_queries
     from netsim.errors import UsageError

@@ -105,17 +105,23 @@ _NAMES = frozenset((*_BOOLEAN_NAMES, *TEXTS, *LISTS, *IGNORED_TEXTS))
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
 
+RULE_STARTS = ("-A ", "-I ", "-a ")
+"""How the text of a rule or an ipvs server starts as one word of the command line: an option has no blank."""
+
+
 def as_pflag(words: Sequence[str]) -> list[str]:
     """Return a command line in which a boolean flag of kube-proxy always has its value, and `_` in its flags is `-`.
 
     click can say neither "an optional value, but never the next word" nor pflag's word separators. Words after `--`
-    stay as they are.
+    stay as they are. The text of a rule (`-A CHAIN …` in one word) is no option: a blank before it says so to click.
     """
     end = list(words).index("--") if "--" in words else len(words)
     return [*map(_as_pflag, words[:end]), *words[end:]]
 
 
 def _as_pflag(word: str) -> str:
+    if word.startswith(RULE_STARTS):
+        return f" {word}"
     if not word.startswith("--"):
         return word
     name, equals, value = word[2:].partition("=")

@@ -101,7 +101,8 @@ RULE = (
     ],
 )
 def test_the_text_of_a_rule(text: str) -> None:
-    (program,) = as_json("--", text)["programs"]
+    (program,) = as_json(text)["programs"]
+    assert as_json("--", text)["programs"] == [program]
     assert [row["text"] for row in program["rules"]] == [RULE]
     assert origins(program["rules"]) == [("Service shop/frontend", "spec.ports[0]", 37)]
     assert program["references"] == []
@@ -129,7 +130,7 @@ def test_a_dump_is_explained_where_a_manifest_explains_it(tmp_path: Path) -> Non
     assert lines[0] == f"{SVC} in nat on node-2, IPv4, dump: 5 rules"
     assert lines[lines.index(f"  {ours}") + 1].strip() == "no manifest explains this rule"
     assert any("Pod shop/frontend-1" in line for line in lines)
-    rule = explain("--ruleset", f"node-2={dump}", "-q", "--", ours)
+    rule = explain("--ruleset", f"node-2={dump}", "-q", ours)
     assert rule.stdout.splitlines() == [
         f"rule of nat {SVC} on node-2, IPv4, dump",
         f"  {ours}",
