@@ -129,9 +129,8 @@ def _answer_queries(session: Session, routers: tuple[Router, ...], params: Mappi
 
 
 def _as_json(answer: Answer, notes: Iterable[Note]) -> dict[str, Any]:
-    shown = answer.decision.as_json()
-    shown["notes"] = list(dict.fromkeys((*shown["notes"], *map(str, notes))))
-    return shown
+    decided = answer.decision
+    return replace(decided, notes=tuple(dict.fromkeys((*decided.notes, *notes)))).as_json()
 
 
 def _print_json(value: object) -> None:

@@ -176,7 +176,7 @@ class Decision:
             "location": self.location,
             "tls": self.tls,
             "matched": self.matched.as_json() if self.matched else None,
-            "notes": [str(note) for note in self.notes],
+            "notes": [note.as_json() for note in self.notes],
         }
         answer.update((key, value) for key, value in self._extras() if value is not None)
         return answer

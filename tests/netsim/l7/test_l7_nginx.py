@@ -174,7 +174,7 @@ def test_the_default_server_answers_health_checks() -> None:
 
 def test_an_annotation_that_is_not_modelled_qualifies_the_answer() -> None:
     got = answer([*base(), ingress("tested", "a.test", "/x", {"auth-url": "http://auth.test"})])
-    assert [note.partition(":")[0] for note in got["notes"]] == ["NOT_MODELLED"]
+    assert [note["code"] for note in got["notes"]] == ["NOT_MODELLED"]
 
 
 def test_a_malformed_path_is_a_bad_request() -> None:
