@@ -51,7 +51,7 @@ class _Result:
 
     def add(self, manifest: Manifest, problems: list[Problem], served: kinds.Served | None) -> None:
         """Take in an object with its problems."""
-        if served == "custom":
+        if served == "custom" or (served == "crd" and not kinds.struct_of(manifest.api_version, manifest.kind)):
             self.custom[f"{manifest.kind}.{manifest.group}"] += 1
         if problems and served == "unknown" and not self.keep_bad:
             self.unknown.setdefault((manifest.api_version, manifest.kind), []).append(problems.pop())

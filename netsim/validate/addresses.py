@@ -37,6 +37,14 @@ def ip(value: str) -> tuple[str, ...]:
     return (_MAPPED,) if _is_mapped(address) else ()
 
 
+def canonical_name(value: str) -> list[str]:
+    """Return why a value is not the canonical text of an address, as the name of an IPAddress must be."""
+    parsed = parse(value)
+    if parsed is None:
+        return ["must be a valid IP address"]
+    return [] if str(parsed) == value and not _is_mapped(parsed) else ["must be a canonical format IP address"]
+
+
 def cidr(value: str) -> list[str]:
     """Return why a value is no CIDR in strict form: leading zeros, IPv4-mapped, host bits."""
     network = parse_cidr(value)

@@ -145,11 +145,16 @@ def cluster_scoped(data: Object) -> Causes:
     yield from metadata(data, namespaced=False, rule=names.dns_subdomain)
 
 
-def rbac_namespaced(data: Object) -> Causes:
+def free_namespaced(data: Object) -> Causes:
     """Check a Role or RoleBinding, whose names are free."""
     yield from metadata(data, namespaced=True, rule=names.path_segment)
 
 
-def rbac_cluster_scoped(data: Object) -> Causes:
-    """Check a ClusterRole or ClusterRoleBinding, whose names are free."""
+def free_cluster_scoped(data: Object) -> Causes:
+    """Check a ClusterRole, an APIService and their like, whose names are free (`system:node`, `v1.`)."""
     yield from metadata(data, namespaced=False, rule=names.path_segment)
+
+
+def ip_address(data: Object) -> Causes:
+    """Check an IPAddress, which is named by the address that it stands for."""
+    yield from metadata(data, namespaced=False, rule=addresses.canonical_name)

@@ -11,6 +11,9 @@ from netsim.validate.fields import Object
 
 Check = Callable[[Object], Causes]
 
+FREELY_NAMED = frozenset(("APIService", "CertificateSigningRequest", "ClusterTrustBundle", "StorageVersion"))
+"""Kinds outside RBAC whose names need not be those of DNS: `v1.`, `signer.example:x`."""
+
 
 @cache
 def resource(api_version: str, kind: str) -> str:
@@ -56,6 +59,7 @@ def checks() -> dict[str, Check]:
         "networking.k8s.io/v1/IngressClass": ingress.ingress_class,
         "networking.k8s.io/v1/NetworkPolicy": ingress.network_policy,
         "networking.k8s.io/v1/ServiceCIDR": config.service_cidr,
+        "networking.k8s.io/v1/IPAddress": config.ip_address,
         "storage.k8s.io/v1/StorageClass": storage.storage_class,
         **_gateway(
             {"GatewayClass": gw.gateway_class, "Gateway": gw.gateway, "BackendTLSPolicy": gw.backend_tls_policy}
@@ -80,6 +84,6 @@ def check_of(api_version: str, kind: str) -> Check:
     known = checks().get(f"{api_version}/{kind}")
     if known is not None:
         return known
-    if api_version.startswith("rbac."):
-        return config.rbac_namespaced if is_namespaced(kind) else config.rbac_cluster_scoped
+    if api_version.startswith("rbac.") or kind in FREELY_NAMED:
+        return config.free_namespaced if is_namespaced(kind) else config.free_cluster_scoped
     return config.namespaced if is_namespaced(kind) else config.cluster_scoped
