@@ -22,12 +22,12 @@ def stage_files(directory: str) -> Iterator[Write]:
     Raises:  UsageError when *directory* cannot be written or a subdirectory's name would lead out of it.
     """
     root = Path(directory)
-    made = [parent for parent in (root, *root.parents) if not parent.exists()]
     try:
+        made = [parent for parent in (root, *root.parents) if not parent.exists()]
         root.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".netsim-", dir=root))
-    except OSError as error:
-        raise UsageError(f"--out-dir {directory}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--out-dir {directory}: {getattr(error, 'strerror', None) or error}") from error
     try:
         yield lambda path, text: _stage(staging, path, text)
         _publish(staging, root)

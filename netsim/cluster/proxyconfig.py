@@ -6,6 +6,7 @@ gives kube-proxy its `networking.podSubnet` as clusterCIDR.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -103,6 +104,8 @@ _EMPTY: Mapping[str, Any] = {
 def _file(path: str, notes: list[Note]) -> Iterator[Values]:
     if not path:
         return
+    if os.path.isdir(path):
+        raise UsageError(f"--config {path}: Is a directory")
     for text in texts([path], recursive=False, stdin=None):
         if isinstance(text, Problem):
             raise ManifestErrors([text])

@@ -29,7 +29,7 @@ def texts(paths: Sequence[str], *, recursive: bool, stdin: TextIO | BinaryIO | N
         if path == "-":
             yield _standard_input(stdin)
         elif os.path.isdir(path):
-            yield from map(_file, _files(path, recursive)) if _listable(path) else iter([_unlistable(path)])
+            yield from _directory(path, recursive)
         else:
             yield _file(path)
 
@@ -49,11 +49,28 @@ def _standard_input(stdin: TextIO | BinaryIO | None) -> Text | Problem:
 def _file(path: str) -> Text | Problem:
     try:
         with open(path, "rb") as file:
-            return Text(path, file.read())
+            return Text(_utf8(path), file.read())
     except FileNotFoundError:
         return _unreadable(path, f'the path "{path}" does not exist')
     except (OSError, ValueError) as error:
         return _unreadable(path, f"cannot read: {getattr(error, 'strerror', None) or error}")
+
+
+def _utf8(path: str) -> str:
+    """Return a file's name as it is shown: bytes that are no UTF-8 are escaped."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _directory(path: str, recursive: bool) -> Iterator[Text | Problem]:
+    """Yield the content of a directory's files; a warning where it has none."""
+    if not _listable(path):
+        yield _unreadable(path, "cannot read: Permission denied")
+        return
+    files = list(_files(path, recursive))
+    if not files:
+        what = f"no file named {', '.join('*' + suffix for suffix in SUFFIXES)} in it"
+        yield Problem(Where(path), what, hint="" if recursive else "-R looks below it", severity="warning")
+    yield from map(_file, files)
 
 
 def _files(directory: str, recursive: bool) -> Iterator[str]:
@@ -66,9 +83,5 @@ def _listable(path: str) -> bool:
     return os.access(path, os.R_OK | os.X_OK)
 
 
-def _unlistable(path: str) -> Problem:
-    return _unreadable(path, "cannot read: Permission denied")
-
-
 def _unreadable(path: str, message: str) -> Problem:
-    return Problem(Where(path), message, reason=UNREADABLE)
+    return Problem(Where(_utf8(path)), message, reason=UNREADABLE)
