@@ -21,7 +21,6 @@ from netsim.lab.verify import DOUBT
 if TYPE_CHECKING:
     from netsim.lab.rulecheck import Checked
     from netsim.lab.verify import Finding
-    from netsim.trace.tracer import Tracer
     from netsim.trace.answer import Outcome
     from netsim.trace.tracer import Tracer
 

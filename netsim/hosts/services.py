@@ -51,3 +51,20 @@ def external_local(service: Service) -> bool:
     """Whether externalTrafficPolicy Local is in force (kube-proxy's externalPolicyLocal)."""
     external = service.type in ("LoadBalancer", "NodePort") or bool(service.external_ips)
     return external and service.external_traffic_policy == "Local"
+
+
+def local_endpoints(cluster: Cluster, node: str, service: str, family: Family) -> int:
+    """Return how many distinct addresses of ready endpoints of a Service (NS/NAME) are on a node.
+
+    Each family has a kube-proxy's health check of its own (observed in a dual-stack cluster).
+    """
+    wanted = "IPv6" if family == 6 else "IPv4"
+    found = {
+        address
+        for item in cluster.slices
+        if f"{item.namespace}/{item.service}" == service and item.address_type == wanted
+        for endpoint in item.endpoints
+        if endpoint.node_name == node and endpoint.ready is not False
+        for address in endpoint.addresses
+    }
+    return len(found)

@@ -10,10 +10,11 @@ import json
 import socket
 from collections.abc import Iterable, Iterator
 
+from iptables_gen.values import Family
 from netsim.cluster.model import Cluster
 from netsim.hosts.listeners import KUBELET_PORT
 from netsim.hosts.model import Host
-from netsim.hosts.services import external_local
+from netsim.hosts.services import external_local, local_endpoints
 from netsim.lab.ops import Serve
 from netsim.lab.plan import namespace_name
 from netsim.lab.servers import PATIENCE, answer
@@ -35,19 +36,6 @@ def node_servers(cluster: Cluster, hosts: Iterable[Host]) -> Iterator[Serve]:
                 name = namespace_name(host)
                 yield from (Serve(name, ANY[family], port, "tcp", owner, "health") for port, owner in checks)
                 yield Serve(name, ANY[family], KUBELET_PORT, "tcp", f"kubelet of {host.name}")
-
-
-def local_endpoints(cluster: Cluster, node: str, service: str) -> int:
-    """Return how many distinct addresses of ready endpoints of a Service (NS/NAME) are on a node."""
-    found = {
-        address
-        for item in cluster.slices
-        if f"{item.namespace}/{item.service}" == service
-        for endpoint in item.endpoints
-        if endpoint.node_name == node and endpoint.ready is not False
-        for address in endpoint.addresses
-    }
-    return len(found)
 
 
 def response(service: str, count: int, identity: str = "") -> bytes:
@@ -84,13 +72,15 @@ class LabHealth:
     async def start(self, serve: Serve, opened: socket.socket) -> object:
         """Serve a bound socket; a `netsim.lab.holder.Starter`."""
         node = serve.namespace.removeprefix("node/")
+        family: Family = 6 if ":" in serve.address else 4
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 await asyncio.wait_for(reader.read(4096), PATIENCE)
                 ends = writer.get_extra_info("sockname")[:2], writer.get_extra_info("peername")[:2]
                 identity = answer(f"health check of {serve.owner}", "tcp", *ends).decode().strip()
-                writer.write(response(serve.owner, local_endpoints(self._cluster, node, serve.owner), identity))
+                count = local_endpoints(self._cluster, node, serve.owner, family)
+                writer.write(response(serve.owner, count, identity))
                 await writer.drain()
             except (OSError, TimeoutError):
                 pass

@@ -21,6 +21,8 @@ from netsim.trace.walk import Hop
 Detail = Literal["minimal", "summary", "full"]
 MOST_LINES = 25
 MOST_BRANCHES = 6
+MOST_SOURCES = 4
+MOST_ANSWERS = 3
 FEWEST_STEPS = 3
 MARKING = "KUBE-MARK-MASQ"
 UNEXPLAINED = "  [no manifest explains this rule]"
@@ -221,8 +223,10 @@ def _seen_by(outcomes: Sequence[Outcome]) -> Iterator[str]:
         if outcome.endpoint is not None and outcome.server_sees is not None:
             line = f"server sees {format_ip(outcome.endpoint.family, outcome.server_sees)}: {source_reason(outcome)}"
             found.setdefault(line, []).append(outcome.endpoint.text)
-    for line, places in list(found.items())[:4]:
+    for line, places in list(found.items())[:MOST_SOURCES]:
         yield line if len(found) == 1 else f"{line} (at {', '.join(places[:3])}{' …' if len(places) > 3 else ''})"
+    if len(found) > MOST_SOURCES:
+        yield f"server sees {len(found) - MOST_SOURCES} more sources, with --detail full"
 
 
 def source_reason(outcome: Outcome) -> str:
@@ -259,8 +263,10 @@ def _answers(outcomes: Sequence[Outcome], *, back: bool) -> Iterator[str]:
         if outcome.back and (back or lost):
             line = f"answer {'is lost' if lost else 'comes back'}: {_way_back(outcome.back)}"
             found[line] = found.get(line, 0) + 1
-    for line, count in list(found.items())[:3]:
+    for line, count in list(found.items())[:MOST_ANSWERS]:
         yield line if len(outcomes) == 1 else f"{line} ({count} of {len(outcomes)})"
+    if len(found) > MOST_ANSWERS:
+        yield f"answers take {len(found) - MOST_ANSWERS} more ways, with --detail full"
 
 
 def _way_back(hops: Sequence[Hop]) -> str:

@@ -17,6 +17,7 @@ from netsim.packet.words import HostRef, UrlRef, parse_via
 from netsim.trace.answer import Answer, Asked, Outcome, Place, judge, merge
 from netsim.trace.facts import Facts, Meaning
 from netsim.trace.finish import Finisher
+from netsim.trace.health import health_notes
 from netsim.trace.hints import hints_for
 from netsim.trace.later import Retrace
 from netsim.trace.limits import Subject, not_modelled
@@ -274,6 +275,7 @@ class Tracer:
                 yield Note("PORT_NOT_DECLARED", f"pod {reached.pod} declares no port {reached.port}/{protocol}")
         if via is not None and not (start.outside or start.stranger or start.address is not None):
             yield Note("VIA_IGNORED", f"{via} says where packets from outside arrive; this one starts inside")
+        yield from health_notes(self.cluster, outcomes)
         yield from not_modelled(self.cluster, outcomes, self._subject(start, goal, meaning))
 
     def _subject(self, start: Start, goal: Goal | None, meaning: Meaning) -> Subject:

@@ -14,10 +14,11 @@ from netsim.cluster.options import BuildOptions
 from netsim.errors import LabError
 from netsim.hosts.cni import cni_settings
 from netsim.hosts.network import Network
+from netsim.hosts.services import local_endpoints
 from netsim.lab.apply import inside
 from netsim.lab.assumed import assumed_controller
 from netsim.lab.build import lab_hosts, plan_lab
-from netsim.lab.health import local_endpoints, response
+from netsim.lab.health import response
 from netsim.lab.ingress import Proxy, proxies, proxy_operations, with_identity
 from netsim.lab.names import outside_hosts
 from netsim.lab.ops import EndSpawn, Serve, Spawn, WriteFile
@@ -101,7 +102,7 @@ def test_no_name_leads_out_of_the_state_folder(path: str) -> None:
 
 def test_health_counts_ready_local_endpoints() -> None:
     cluster = cluster_of()
-    assert [local_endpoints(cluster, f"node-{n}", "shop/storefront") for n in (1, 2, 3)] == [1, 1, 0]
+    assert [local_endpoints(cluster, f"node-{n}", "shop/storefront", 4) for n in (1, 2, 3)] == [1, 1, 0]
 
 
 @pytest.mark.parametrize(("count", "status"), [(0, "503 Service Unavailable"), (2, "200 OK")])
