@@ -22,8 +22,19 @@ def parse_json(document: object, file: str = "-") -> Tables:
     entries = document.get("nftables") if isinstance(document, Mapping) else None
     if not isinstance(entries, list):
         raise RulesetSyntaxError("no list 'nftables': this is not the output of nft -j", file=file)
-    lines = [line for entry in entries if isinstance(entry, Mapping) for line in _command(entry)]
+    lines = [line for entry in entries if isinstance(entry, Mapping) for line in _lines(entry, file)]
     return parse("".join(line + "\n" for line in lines), file)
+
+
+def _lines(entry: Form, file: str) -> list[str]:
+    try:
+        return list(_command(entry))
+    except (AttributeError, LookupError, RecursionError, StopIteration, TypeError, ValueError) as error:
+        # The forms are taken apart as nft -j prints them; whatever else JSON can say ends here.
+        shown = json.dumps(entry, ensure_ascii=False, default=str)[:200]
+        raise RulesetSyntaxError(
+            f"not as nft -j prints it ({type(error).__name__}: {error}): {shown}", file=file
+        ) from error
 
 
 def _command(entry: Form) -> Iterable[str]:
@@ -177,6 +188,17 @@ def _limit(body: Form) -> str:
     return f"limit rate {over}{body['rate']}/{body['per']}{burst}"
 
 
+def _extension(body: Form) -> str:
+    """Return an extension of iptables: JSON has its name alone, which is enough for those without a condition."""
+    match body["type"], body["name"]:
+        case "match", "comment":
+            return 'xt match "comment"'
+        case "target", "MASQUERADE":
+            return "masquerade"
+        case _:
+            raise KeyError(body["name"])
+
+
 def _update(body: Form) -> str:
     element = body["elem"]
     return f"{body['op']} {body['set']} {{ {_element(element)} }}"
@@ -197,6 +219,7 @@ _STATEMENTS: Mapping[str, Callable[[Any], str]] = {
     "limit": _limit,
     "set": _update,
     "notrack": lambda body: "notrack",
+    "xt": _extension,
 }
 
 
