@@ -253,11 +253,18 @@ _READERS: Mapping[str, Callable[[str, Family], Entry]] = {
 }
 
 
-def parse_addresses(text: str) -> tuple[str, ...]:
-    """Read `ip addr show` output in any of its forms: every `inet ADDR/LEN` and `inet6 ADDR/LEN` of kube-ipvs0."""
+def parse_addresses(text: str, file: str = "-") -> tuple[str, ...]:
+    """Read `ip addr show` output in any of its forms: every `inet ADDR/LEN` and `inet6 ADDR/LEN` of kube-ipvs0.
+
+    Raises:  RulesetSyntaxError for words behind `inet` that are no address.
+    """
     found: list[str] = []
-    for _, words, _ in _lines(text):
+    for number, words, line in _lines(text):
         for word, value in pairwise(words):
             if word in ("inet", "inet6"):
-                found.append(format_ip(*parse_ip(value.split("/")[0])))
+                try:
+                    found.append(format_ip(*parse_ip(value.split("/")[0])))
+                except ValueError as error:
+                    place = line.find(value) + 1
+                    raise RulesetSyntaxError(str(error), file=file, line=number, column=place, text=line) from error
     return tuple(found)

@@ -90,7 +90,7 @@ def read_part(kind: Kind, text: str, path: str) -> Iterator[Dump]:
         case _:
             from iptables_gen.ipvs.text import parse_addresses
 
-            found = parse_addresses(text)
+            found = parse_addresses(text, path)
             for family in (4, 6):
                 held = tuple(a for a in found if parse_ip(a)[0] == family)
                 if held:
@@ -107,6 +107,8 @@ def _tables(kind: Kind, text: str, path: str) -> Tables:
         return parse_json(json.loads(text), path)
     except json.JSONDecodeError as error:
         raise RulesetSyntaxError(error.msg, file=path, line=error.lineno, column=error.colno) from error
+    except (RecursionError, ValueError) as error:
+        raise RulesetSyntaxError(f"cannot be read as JSON: {error}", file=path) from error
 
 
 def _by_family(sets: Iterable[IpSet]) -> dict[Family, tuple[IpSet, ...]]:

@@ -146,6 +146,26 @@ KEYS: tuple[tuple[str, str, Any], ...] = (
 """(key of the mapping, or of the list, that it goes into; key; value)."""
 
 
+NGINX, APISIX = "nginx.ingress.kubernetes.io/", "k8s.apisix.apache.org/"
+NGINX_NAMES = """affinity affinity-canary-behavior affinity-mode allowlist-source-range app-root auth-snippet auth-type
+auth-url backend-protocol canary canary-by-cookie canary-by-header canary-by-header-pattern canary-by-header-value
+canary-weight canary-weight-total configuration-snippet cors-allow-headers cors-allow-methods cors-allow-origin
+cors-expose-headers cors-max-age custom-http-errors default-backend denylist-source-range enable-cors
+force-ssl-redirect from-to-www-redirect limit-connections limit-rps limit-whitelist load-balance permanent-redirect
+permanent-redirect-code preserve-trailing-slash proxy-body-size rewrite-target satisfy server-alias server-snippet
+service-upstream session-cookie-name ssl-passthrough ssl-redirect temporal-redirect temporal-redirect-code
+upstream-hash-by upstream-vhost use-regex whitelist-source-range x-forwarded-prefix"""
+APISIX_NAMES = """allowlist-source-range auth-type auth-uri blocklist-source-range enable-cors enable-csrf
+http-allow-methods http-block-methods http-redirect http-redirect-code http-to-https plugin-config-name rewrite-target
+rewrite-target-regex rewrite-target-regex-template svc-namespace use-regex"""
+ANNOTATIONS = (*(NGINX + name for name in NGINX_NAMES.split()), *(APISIX + name for name in APISIX_NAMES.split()))
+ANSWERS = (
+    "true", "false", "cookie", "50", "301", "308", "https://$host$request_uri", "/$1", "(/|$)(.*)",
+    "http://a.example/x",
+    "GRPC", "ewma", "a.example,*.b.example,~^c", "10.0.0.0/8,::1/128", "$request_uri", "404,503", "8m", "x-canary",
+)  # fmt: skip
+
+
 def mutated(documents: list[Document], rng: random.Random, *, rounds: int) -> list[Document]:
     """Return a copy of a cluster's objects after some mutations; most are taken as a server's objects."""
     found: list[Any] = copy.deepcopy(documents)
@@ -292,6 +312,21 @@ def _belongs(path: Path, place: str, rng: random.Random) -> bool:
     return (names[-1:] == [place] if place else not path) or rng.random() < 0.002
 
 
+def _annotate(documents: list[Any], rng: random.Random) -> None:
+    """Give an Ingress some annotations of its controllers, with good and hostile values."""
+    found = [d for d in documents if isinstance(d, dict) and d.get("kind") == "Ingress"] or documents
+    metadata = next((d["metadata"] for d in rng.sample(found, len(found)) if _has_metadata(d)), None)
+    if metadata is not None:
+        values = (*ANSWERS, *ANSWERS, *HOSTILE, *NETWORKS, *map(str, NUMBERS))
+        new = {rng.choice(ANNOTATIONS): rng.choice(values) for _ in range(rng.choice((1, 2, 6)))}
+        old = metadata.get("annotations")
+        metadata["annotations"] = {**old, **new} if isinstance(old, dict) else new
+
+
+def _has_metadata(document: Any) -> bool:
+    return isinstance(document, dict) and isinstance(document.get("metadata"), dict)
+
+
 def _splice(documents: list[Any], rng: random.Random) -> None:
     """Put a part of one object where another has one of the same key, or anywhere."""
     here, there = _spot(documents, rng), _spot(documents, rng)
@@ -336,6 +371,6 @@ def _other_family(value: Any, _rng: random.Random) -> Any:
 
 _ACTIONS: tuple[Callable[[list[Any], random.Random], None], ...] = (
     _at_spot(same_type), _at_spot(_wrong), _delete, _insert, _splice, _rename, _drop, _double, _shuffle, _replace,
-    _at_spot(_deep), _at_spot(_other_family),
+    _at_spot(_deep), _at_spot(_other_family), _annotate,
 )  # fmt: skip
-_WEIGHTS = (60, 4, 10, 30, 4, 5, 2, 4, 2, 0.5, 0.5, 5)
+_WEIGHTS = (60, 4, 10, 30, 4, 5, 2, 4, 2, 0.5, 0.5, 5, 10)

@@ -7,6 +7,7 @@ process too. The suite runs a bounded sample.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from iptables_gen.__main__ import main as run_dumps
-from tests.fuzz import verbs
+from tests.fuzz import mutate, verbs
 from tests.fuzz.mutate import ADDRESSES, HOSTILE, NETWORKS, NUMBERS
 from tests.fuzz.verbs import ROOT, Outcome, broken_law
 
@@ -67,6 +68,7 @@ Reader = Callable[[Path, random.Random], list[str]]
 def samples() -> dict[str, list[str]]:
     """Return texts by what reads them."""
     cases = sorted((CONFORMANCE / "kube-proxy").glob("*/*-node-1"))[::7]
+    ipvs = sorted((CONFORMANCE / "kube-proxy").glob("*/ipvs-node-1"))[::9]
     dumps = [
         p.read_text()
         for case in cases
@@ -75,7 +77,9 @@ def samples() -> dict[str, list[str]]:
     ]
     return {
         "dump": [text for text in dumps if "*nat" in text or "table " in text],
-        "ruleset": [text for text in dumps if "*nat" in text],
+        "ruleset": [text for text in dumps if "*nat" in text or "table " in text],
+        "ipvs": [(case / name).read_text() for case in ipvs for name in ("ipvsadm.txt", "ipset.txt", "addrs.txt")],
+        "listing": [(ROOT / "tests" / "fuzz" / "nft_listing.json").read_text()],
         "corefile": [COREFILE, *(path.read_text() for path in sorted(CONFORMANCE.glob("dns/*/corefile")))],
         "upstream": [path.read_text() for path in sorted(CONFORMANCE.glob("dns/*/upstream.json"))],
         "resolver": ["nameserver 10.96.0.10\nsearch a.example b.example\noptions ndots:5 timeout:1\n",
@@ -120,13 +124,18 @@ def mutated(text: str, rng: random.Random) -> bytes:
     return data[: rng.randrange(len(data) + 1)] if rng.random() < 0.05 else data
 
 
+def restructured(text: str, rng: random.Random) -> object:
+    """Return a JSON text's value after some structural mutations."""
+    return mutate.mutated([json.loads(text)], rng, rounds=rng.choice((1, 2, 4, 8)))[0]
+
+
 def command_line(kind: str, path: Path, rng: random.Random) -> list[str]:
     """Return the words that make a verb read a text."""
     form = ["-o", rng.choice(("text", "json"))]
     asked = ["dns", "-f", SHOP, "api.shop.svc.cluster.local", "A", *form]
     match kind:
-        case "ruleset":
-            mode = ["--proxy-mode", "iptables"]
+        case "ruleset" | "listing" | "ipvs":
+            mode = ["--proxy-mode", {"ruleset": "iptables", "listing": "nftables"}.get(kind, kind)]
             target = rng.choice(("svc/shop/api:80", "10.96.0.10:80", "192.168.10.1:30080"))
             return [
                 "trace",
@@ -205,7 +214,9 @@ def run_dump(words: Sequence[str]) -> Outcome:
 def one_case(texts: dict[str, list[str]], path: Path, rng: random.Random) -> tuple[Outcome, str]:
     """Run one mutated text; return what happened and the law broken."""
     kind = rng.choice(sorted(texts))
-    path.write_bytes(mutated(rng.choice(texts[kind]), rng))
+    text = rng.choice(texts[kind])
+    structured = kind == "listing" and rng.random() < 0.8
+    path.write_bytes(json.dumps(restructured(text, rng)).encode() if structured else mutated(text, rng))
     outcome = run_dump(dump_words(path, rng)) if kind == "dump" else verbs.run(command_line(kind, path, rng))
     law = broken_law(outcome)
     # A dump is printed as it is, whatever is in it.

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,9 +192,15 @@ def broken_data(outcome: Outcome) -> str:
         return f"-o {form}: a line that is none of a ruleset"
     if form in ("html", "svg") and "<script>alert" in text:
         return f"-o {form}: markup from a name"
-    if form not in ("yaml", "json", "html", "svg") and "--ingress" not in words and any(map(_steers, text)):
+    # Rules hold names as they are; only what ends a line or starts an escape is refused in them.
+    steers = _is_control if words[0] == "compile" else _steers
+    if form not in ("yaml", "json", "html", "svg") and any(map(steers, text)):
         return f"{words[0]} -o {form}: control characters in text"
     return ""
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) == "Cc" and character not in "\n\t"
 
 
 def _steers(character: str) -> bool:

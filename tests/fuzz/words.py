@@ -22,6 +22,8 @@ KINDS = (
 def command_line(documents: Sequence[Any], rng: random.Random) -> list[str]:
     """Return a verb and its words, without -f."""
     known = Known(documents)
+    if known.routed and rng.random() < 0.5:
+        return _route(known, rng) if rng.random() < 0.7 else ["compile", "--ingress"]
     match rng.randrange(12):
         case 0 | 1 | 2:
             return _compile(known, rng)
@@ -46,6 +48,7 @@ class Known:
     def __init__(self, documents: Sequence[Any]) -> None:
         self.names: dict[str, list[tuple[str, str]]] = {}
         self.hosts: list[str] = []
+        self.routed = any(isinstance(d, dict) and d.get("kind") in ("Ingress", "Gateway") for d in documents)
         whole = json.dumps(documents)
         self.ports = re.findall(r'"(?:port|nodePort|containerPort)": (\d+)', whole) or ["80"]
         self.addresses = re.findall(r'"([0-9a-f.:]*[.:][0-9a-f.:]*)"', whole) or ["10.96.0.1"]
