@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netsim.cli.session import Session, build_options
 from netsim.errors import UsageError
+from netsim.hosts.dump_notes import dump_notes
 from netsim.hosts.dumps import read_dumps
 from netsim.journey.lazy import given_names, names_of
 from netsim.notes import Note
@@ -32,6 +33,8 @@ class Tracing:
         self._session, self._config, self._params = session, config, params
         self._notes = tuple(notes)
         self.tracer = self._tracer(session.cluster)
+        shown = {*session.notes, *self._notes}
+        session.note(note for note in self.tracer.notes if note not in shown)
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -47,12 +50,13 @@ class Tracing:
 
     def _tracer(self, cluster: Cluster) -> Tracer:
         params, config = self._params, self._config
-        network = make_network(cluster, config, read_dumps(params.get("rulesets") or (), cluster))
+        dumps = read_dumps(params.get("rulesets") or (), cluster)
+        network = make_network(cluster, config, dumps)
         return Tracer(
             network,
             config.mode,
             namespace=self._session.namespace,
-            notes=(*self._session.notes, *self._notes, *network.cni.notes),
+            notes=(*self._session.notes, *self._notes, *network.cni.notes, *dump_notes(dumps)),
             resolver=names_of(network, config.mode, given_names(params.get("resolve") or ())),
         )
 

@@ -225,6 +225,32 @@ def test_rules_that_no_manifest_explains_are_marked(tmp_path: Path, capfd: pytes
     assert "because of filter -A FW -d 10.244.2.0/24 -p tcp -j DROP  [no manifest explains this rule]" in out
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i cali+ -m comment --comment x -j DROP\nCOMMIT\n",
+            id="iptables",
+        ),
+        pytest.param(
+            "table inet cni {\n\tchain fwd {\n\t\ttype filter hook forward priority filter; policy accept;\n"
+            '\t\tiifname "cali*" drop\n\t}\n}\n',
+            id="nft",
+        ),
+    ],
+)
+def test_a_dump_of_another_cni_qualifies_the_answer(
+    text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dump = tmp_path / "calico.save"
+    dump.write_text(text)
+    assert run(["trace", "-f", SHOP, POD, SERVICE, "--ruleset", f"node-1={dump}", "-o", "json"]) == 0
+    out, err = capfd.readouterr()
+    answer = json.loads(out)
+    assert (answer["qualified"], [note["code"] for note in answer["notes"]]) == (True, ["CNI_ASSUMED"])
+    assert err.count("rules of node-1 name interfaces of another CNI (cali") == 1
+
+
 def test_a_dump_that_cannot_be_read_names_the_place(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "bad.save"
     bad.write_text("*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING --nonsense\nCOMMIT\n")
