@@ -20,11 +20,11 @@ from netsim.l7.decision import Decision, Share
 from netsim.l7.frontend import Frontend, find
 from netsim.l7.request import Request, from_url
 from netsim.l7.router import Answer as Routed
-from netsim.l7.router import RouteOptions, Router, build_routers, decide, host_owner
+from netsim.l7.router import RouteOptions, Router, build_routers, decide, host_owner, names_host, unhandled
 from netsim.l7.tls import read_certificates
 from netsim.notes import Note
 from netsim.packet.words import UrlRef, parse_via
-from netsim.trace.answer import Answer, Disposition, HttpStep, Lookup, Outcome, Place, Trail, judge, merge
+from netsim.trace.answer import Answer, Disposition, Hint, HttpStep, Lookup, Outcome, Place, Trail, judge, merge
 from netsim.trace.pick import picked
 from netsim.trace.query import TraceQuery
 from netsim.trace.tracer import Tracer
@@ -99,7 +99,7 @@ class Journeys:
         addresses, lookup, notes = self._addresses(query, word, request)
         if not addresses:
             lost = Outcome(Fraction(1), "NO_SUCH_NAME", lookup.code if lookup else "NXDOMAIN")
-            return self._answer(query, None, (lost,), (), lookup, notes)
+            return self._answer(query, None, (lost,), (), lookup, notes, tuple(self._ignored(request)))
         steps: dict[str, Leg] = {}
         share = Fraction(1, len(addresses))
         dialled = (replace(query, target=address, protocol="tcp", pick=None) for address in addresses)
@@ -110,9 +110,11 @@ class Journeys:
             for first in leg.outcomes
             for end in self._second(first, request, query, steps)
         )
+        asked_in_vain = all(end.code == "NO_RULE" for end in outcomes)
+        more = tuple(self._ignored(request)) if asked_in_vain else ()
         hints = tuple(dict.fromkeys(hint for leg in legs for hint in leg.hints))
         chosen = picked(outcomes, query.pick)
-        return self._answer(query, legs[0]._replace(hints=hints), chosen, tuple(steps.values()), lookup, notes)
+        return self._answer(query, legs[0]._replace(hints=hints), chosen, tuple(steps.values()), lookup, notes, more)
 
     def _addresses(
         self, query: TraceQuery, word: UrlRef, request: Request
@@ -130,6 +132,14 @@ class Journeys:
         places = dialled[0] if len(dialled) == 1 else f"{dialled[0]} and {len(dialled) - 1} more, evenly"
         where = f"{word.host} is taken to lead to {places}, where {routed.router.name} is reached"
         return dialled, None, (Note("HOST_FROM_INGRESS", where),)
+
+    def _ignored(self, request: Request) -> Iterator[Hint]:
+        """Yield a hint for each Ingress that names the host and that no controller handles."""
+        reasons = unhandled(self.routers)
+        found = {one.key: one for router in self.routers for one in router.all_ingresses if one.key in reasons}
+        for key, ingress in found.items():
+            if names_host(ingress, request):
+                yield Hint("NO_CLASS", f"Ingress {key} names the host, but nobody handles it: {reasons[key]}")
 
     def _entrances(self, routed: Routed, request: Request, port: int, via: str | None) -> tuple[str, ...]:
         """Return where clients reach the controller that serves the host; () when no controller does."""
@@ -192,6 +202,7 @@ class Journeys:
         legs: tuple[Leg, ...],
         lookup: Lookup | None,
         notes: tuple[Note, ...],
+        hints: tuple[Hint, ...] = (),
     ) -> Answer:
         base = leg or self.tracer.nothing(query, outcomes)
         verdict, code = judge(outcomes)
@@ -199,8 +210,8 @@ class Journeys:
         steps = tuple(_step(leg) for leg in legs)
         every = tuple(dict.fromkeys((*base.notes, *notes, *self.notes)))
         doubts = (mismatch(leg.shown) for leg in legs if leg.shown and not leg.shown.covers)
-        hints = tuple(dict.fromkeys((*base.hints, *doubts)))
-        return Answer(asked, outcomes, verdict, code, _summary(outcomes, steps, base), every, hints, lookup, steps)
+        all_hints = tuple(dict.fromkeys((*base.hints, *doubts, *hints)))
+        return Answer(asked, outcomes, verdict, code, _summary(outcomes, steps, base), every, all_hints, lookup, steps)
 
 
 def request_of(word: UrlRef, asks: Asks) -> Request:

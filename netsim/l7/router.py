@@ -294,11 +294,14 @@ def decide(routers: Sequence[Router], request: Request, counters: Counters | Non
 
 
 def host_owner(router: Router, request: Request) -> Ingress | None:
-    """Return the first Ingress of a router that names the request's host, None when none does."""
+    """Return the first Ingress that a router handles and that names the request's host, None when none does."""
+    return next((found for found in router.handled if names_host(found, request)), None)
+
+
+def names_host(ingress: Ingress, request: Request) -> bool:
+    """Whether a rule of an Ingress names the request's host, itself or by a wildcard."""
     host = request.host_name
-    names = (host, "*." + host.partition(".")[2])
-    owners = (found for found in router.handled if any(rule.host.lower() in names for rule in found.rules if rule.host))
-    return next(owners, None)
+    return any(rule.host.lower() in (host, "*." + host.partition(".")[2]) for rule in ingress.rules if rule.host)
 
 
 def _asked(routers: Sequence[Router], request: Request) -> Sequence[Router]:

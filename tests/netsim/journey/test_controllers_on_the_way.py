@@ -126,6 +126,16 @@ def test_a_host_of_no_ingress_does_not_exist(ask: Any) -> None:
     assert (answer["verdict"], answer["code"]) == ("UNREACHABLE", "NXDOMAIN")
 
 
+@pytest.mark.parametrize("url", ["http://lost.example.com/", "http://192.168.10.1:30080/"])
+def test_an_ingress_that_nobody_handles_is_named_with_the_reason(ask: Any, url: str) -> None:
+    lost = ingress("lost", "lost.example.com", {"/": "main"}, "nope")
+    answer = ask([WEB, lost, *controller("NodePort")], "external", url, "-H", "Host: lost.example.com")
+    assert answer["code"] in ("NXDOMAIN", "NO_RULE")
+    (hint,) = [hint for hint in answer["hints"] if hint["code"] == "NO_CLASS"]
+    assert "default/lost" in hint["text"]
+    assert "'nope' does not exist" in hint["text"]
+
+
 def test_a_service_without_endpoints_is_a_503(ask: Any) -> None:
     answer = ask([ingress("e", "e.example.com", {"/": "empty"})], "external", "http://e.example.com/")
     assert (answer["verdict"], answer["code"]) == ("REFUSED", "NO_ENDPOINTS")
