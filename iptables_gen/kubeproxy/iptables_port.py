@@ -129,6 +129,10 @@ class Port(NamedTuple):
         return self.decision.uses_local and bool(self.decision.serving.local)
 
 
+MOST_BYTES = 900
+"""Of a service port's name: iptables-restore takes words of 1,023 bytes, and the comments say a little more."""
+
+
 def port_of(service: ServicePort, settings: Settings) -> Port:
     """Return a service port with everything decided; raise CompileError when its name cannot stand in a rule."""
     name, protocol = service.name_string, service.protocol
@@ -136,6 +140,8 @@ def port_of(service: ServicePort, settings: Settings) -> Port:
         inside, bare = quoted(name)[1:-1], restore_string(name)
     except ValueError as error:
         raise service.refuse("ports[].name", f"{name!r}: {error}") from error
+    if len(name.encode("utf-8", "surrogateescape")) > MOST_BYTES:
+        raise service.refuse("ports[].name", f"{len(name)} letters in all: iptables-restore reads no such word")
     decision = decide(service, settings.node, settings.version)
     return Port(
         settings,
