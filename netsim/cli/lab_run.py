@@ -19,7 +19,7 @@ from iptables_gen.kubeproxy.inputs import ProxyConfig
 from netsim.cli.session import Session, build_options, open_session
 from netsim.cli.terminal import say
 from netsim.cluster.model import Cluster
-from netsim.errors import LabError
+from netsim.errors import LabError, printable
 from netsim.hosts.network import Network
 from netsim.lab import state
 from netsim.lab.apply import write_file
@@ -74,7 +74,7 @@ def up(name: str, params: Mapping[str, Any]) -> None:
     prepared = prepare(params)
     operations = plan_lab(prepared.network, lab_hosts(prepared.network))
     if params["dry_run"]:
-        click.echo("\n".join(describe(operation) for operation in operations))
+        click.echo("\n".join(printable(describe(operation)) for operation in operations))
         return
     with stages(f"bringing up {name}", spoken=params["verbose"]) as tell:
         if params["vm"]:
@@ -208,7 +208,7 @@ def apply_lab(name: str, params: Mapping[str, Any]) -> None:
     reloaded = dict.fromkeys(step.namespace for step in changed if isinstance(step, LoadRules))
     steps = (*changed, *cleaning(prepared.network.cluster, reloaded))
     if params["dry_run"]:
-        click.echo("\n".join(describe(step) for step in steps))
+        click.echo("\n".join(printable(describe(step)) for step in steps))
         return
     if shutil.which("conntrack") is None and any(isinstance(step, CleanUdp) for step in steps):
         raise LabError("conntrack is not installed (Debian package conntrack): stale UDP flows could not be forgotten")
