@@ -38,7 +38,7 @@ def test_mutated_texts_break_no_law(tmp_path: Path) -> None:
         pytest.param(verbs.Outcome(("get", "-o", "json"), 0, b"{NaN}", "", 0.1), "-o json", id="no-json"),
         pytest.param(verbs.Outcome(("why", "-o", "svg"), 0, b"<svg><b></svg>", "", 0.1), "-o svg", id="no-svg"),
         pytest.param(
-            verbs.Outcome(("compile", "-o", "restore"), 0, b"*nat\nx\n", "", 0.1), "none of a ruleset", id="injected-line"
+            verbs.Outcome(("compile", "-o", "restore"), 0, b"*nat\nx\n", "", 0.1), "none of a ruleset", id="injected-line"  # noqa: E501
         ),
     ],
 )  # fmt: skip
