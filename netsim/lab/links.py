@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Any
 
 from netsim.errors import LabError
@@ -27,6 +28,7 @@ BATCH = 64
 TRIAL = 9999
 
 
+@cache
 def link_up(index: int) -> bytes:
     """Set an interface up."""
     return _encode(_link(index, up=True), RTM_NEWLINK, 0)
@@ -84,6 +86,7 @@ def _address(index: int, address: str, prefix: int, kind: int, flags: int) -> by
     return _encode(message, kind, flags)
 
 
+@lru_cache(256)
 def route(
     destination: str,
     via: str = "",

@@ -98,7 +98,7 @@ def _work(spaces: Mapping[str, int], nodes: Sequence[str], probes: Sequence[Prob
                 yield Traced(observation, _steps(probe, observation, heard, books), remembered)
 
 
-def _crowds(probes: Sequence[Probe], most: int = 25) -> Iterator[Sequence[Probe]]:
+def _crowds(probes: Sequence[Probe], most: int = 60) -> Iterator[Sequence[Probe]]:
     """Yield probes in order, those of sticky Services one at a time: each may leave an affinity to the next."""
     crowd: list[Probe] = []
     for probe in probes:
