@@ -25,6 +25,10 @@ RTNH_F_ONLINK = 0x4
 ON_LINK, ANY_SCOPE = 253, 255
 ROUTE_KINDS = {"unicast": 1, "blackhole": 6}
 BATCH = 64
+# Encoding a message costs more than the kernel's work: each shape is encoded once, with marks for what differs.
+MARKS = (0x5EED_0001, 0x5EED_0002, 0x5EED_0003, 0x5EED_0004)
+SHORTEST = 4
+STAND_IN = {socket.AF_INET: "198.18.94.237", socket.AF_INET6: "2001:db8:5eed:5eed:5eed:5eed:5eed:5eed"}
 TRIAL = 9999
 
 
@@ -42,6 +46,16 @@ def new_bridge(name: str, index: int, kind: str = "bridge") -> bytes:
 
 def new_veth(name: str, index: int, peer: str, peer_index: int, peer_namespace: int, master: int = 0) -> bytes:
     """Make a veth pair, this end up; the peer is born down in another namespace (it cannot be up before both exist)."""
+    if min(len(name), len(peer)) < SHORTEST or not {"#", "%"}.isdisjoint(name + peer):
+        return _new_veth(name, index, peer, peer_index, peer_namespace, master)
+    words = ("#" * len(name), "%" * len(peer))
+    shape = _new_veth(words[0], MARKS[0], words[1], MARKS[1], MARKS[2], MARKS[3] if master else 0)
+    shape = shape.replace(words[0].encode(), name.encode()).replace(words[1].encode(), peer.encode())
+    return _filled(shape, (index, peer_index, peer_namespace, master))
+
+
+@cache
+def _new_veth(name: str, index: int, peer: str, peer_index: int, peer_namespace: int, master: int) -> bytes:
     other = {"index": peer_index, "attrs": [("IFLA_IFNAME", peer), ("IFLA_NET_NS_FD", peer_namespace)]}
     info = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", other)]})]}
     port = [("IFLA_MASTER", master)] if master else []
@@ -50,8 +64,20 @@ def new_veth(name: str, index: int, peer: str, peer_index: int, peer_namespace: 
     )
 
 
+def _filled(shape: bytes, numbers: Sequence[int]) -> bytes:
+    """Return a message with numbers in place of the marks that it was encoded with."""
+    for mark, number in zip(MARKS, numbers, strict=False):
+        shape = shape.replace(struct.pack("=I", mark), struct.pack("=I", number))
+    return shape
+
+
 def hairpin(index: int) -> bytes:
     """Let a bridge send frames back out of the port that they came from."""
+    return _filled(_hairpin(MARKS[0]), (index,))
+
+
+@cache
+def _hairpin(index: int) -> bytes:
     data = {"attrs": [("IFLA_BRPORT_MODE", 1)]}
     info = {"attrs": [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", data)]}
     return _encode(_link(index, [("IFLA_LINKINFO", info)]), RTM_NEWLINK, 0)
@@ -73,6 +99,14 @@ def delete_address(index: int, address: str, prefix: int) -> bytes:
 
 
 def _address(index: int, address: str, prefix: int, kind: int, flags: int) -> bytes:
+    family = _family(address)
+    shape = _address_shape(MARKS[0], STAND_IN[family], prefix, kind, flags)
+    packed = socket.inet_pton(family, address)
+    return _filled(shape.replace(socket.inet_pton(family, STAND_IN[family]), packed), (index,))
+
+
+@cache
+def _address_shape(index: int, address: str, prefix: int, kind: int, flags: int) -> bytes:
     from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
     message = ifaddrmsg()
@@ -173,7 +207,7 @@ def _link(index: int, attrs: Sequence[tuple[str, Any]] = (), *, up: bool = False
     return message
 
 
-def _family(address: str) -> int:
+def _family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
