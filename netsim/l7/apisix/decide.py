@@ -176,7 +176,7 @@ def _upstream_path(plugins: Plugins, request: Request, uri: str) -> str:
         path = plugins.rewrite
     elif plugins.rewrite_regex:
         pattern = compile_pattern(plugins.rewrite_regex[0])
-        path = uri if pattern is None else pattern.sub(lambda found: _template(plugins, found), uri, count=1)
+        path = uri if pattern is None else pattern.replaced(lambda found: _template(plugins, found), uri)
     else:
         return request.uri
     base, mark, own = path.partition("?")

@@ -12,7 +12,7 @@ from netsim.l7.apisix.exprs import argument
 from netsim.l7.gateway.objects import Route, Rule
 from netsim.l7.ingress import items
 from netsim.l7.paths import prefix_matches
-from netsim.l7.pcre import compile_pattern
+from netsim.l7.pcre import Pattern, compile_pattern
 from netsim.l7.request import Request
 
 
@@ -22,7 +22,7 @@ class Value:
 
     name: str
     text: str
-    pattern: re.Pattern[str] | None = None
+    pattern: Pattern | None = None
 
     def holds(self, value: str | None) -> bool:
         """Whether a value meets the condition."""
@@ -39,7 +39,7 @@ class Entry:
     rule: Rule
     path_type: str
     path: str
-    pattern: re.Pattern[str] | None
+    pattern: Pattern | None
     method: str
     headers: tuple[Value, ...]
     queries: tuple[Value, ...]
@@ -96,7 +96,7 @@ def _values(value: object, *, lower: bool = False) -> tuple[Value, ...]:
     return tuple(found.values())
 
 
-def _pattern(text_: str) -> re.Pattern[str] | None:
+def _pattern(text_: str) -> Pattern | None:
     # A pattern that cannot be compiled matches nothing rather than everything.
     return compile_pattern(text_) or compile_pattern(r"(?!)")
 
