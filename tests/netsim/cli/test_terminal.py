@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import sys
 import time
+from contextlib import redirect_stderr
 
 import click
 import pytest
@@ -23,14 +23,12 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    made = Terminal()
-    monkeypatch.setattr(sys, "stderr", made)
     monkeypatch.setenv("TERM", "xterm")
-    return made
+    return Terminal()
 
 
 def test_long_work_shows_what_it_is(screen: Terminal) -> None:
-    with terminal.progress("thinking", after=0.01):
+    with redirect_stderr(screen), terminal.progress("thinking", after=0.01):
         end = time.monotonic() + 20
         while "thinking" not in screen.getvalue() and time.monotonic() < end:
             time.sleep(0.05)
@@ -38,13 +36,13 @@ def test_long_work_shows_what_it_is(screen: Terminal) -> None:
 
 
 def test_short_work_shows_nothing(screen: Terminal) -> None:
-    with terminal.progress("thinking", after=5):
+    with redirect_stderr(screen), terminal.progress("thinking", after=5):
         pass
     assert screen.getvalue() == ""
 
 
 def test_the_spinner_ends_with_the_work_also_when_it_fails(screen: Terminal) -> None:
-    with pytest.raises(ZeroDivisionError), terminal.progress("thinking", after=0.01):
+    with redirect_stderr(screen), pytest.raises(ZeroDivisionError), terminal.progress("thinking", after=0.01):
         1 / 0  # noqa: B018
     ended = screen.getvalue()
     time.sleep(0.2)
