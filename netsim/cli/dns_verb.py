@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from netsim.cli.options import apply, input_options, output_option, queries_option
 from netsim.cli.session import Session, open_session, pod_name
+from netsim.cli.terminal import complain
 from netsim.errors import UsageError, printable_lines
 
 if TYPE_CHECKING:
@@ -415,4 +415,4 @@ def serve(run: Run) -> int:
         session = open_session({**params, "quiet": True})
         return _open(session, params)
 
-    return run_server(host, port, run.dns, watched, reload, say=lambda text: print(text, file=sys.stderr))
+    return run_server(host, port, run.dns, watched, reload, say=complain)

@@ -87,11 +87,14 @@ def read_upstream(data: Any, where: str) -> Upstream:
     if not isinstance(data, dict):
         raise UsageError(f"{where}: an object with records, servfail and drop is needed")
     records: dict[str, list[Record]] = {}
-    for index, entry in enumerate(data.get("records") or []):
+    listed = data.get("records") or []
+    if not isinstance(listed, list):
+        raise UsageError(f"{where}: records: a list of [name, type, ttl, rdata] is needed")
+    for index, entry in enumerate(listed):
         record = _record(entry, f"{where}: records[{index}]")
         records.setdefault(record.name.lower(), []).append(record)
     return Upstream(
-        {name: tuple(listed) for name, listed in records.items()},
+        {name: tuple(found) for name, found in records.items()},
         _names(data, "servfail", where),
         _names(data, "drop", where),
     )
