@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from iptables_gen.errors import RulesetSyntaxError
 from iptables_gen.ipvs.ir import SERVICE_OPTION, Entry, IpSet, RealServer, VirtualServer
-from iptables_gen.values import BITS, Family, format_ip, parse_endpoint, parse_ip, parse_net
+from iptables_gen.values import BITS, Family, decimal, format_ip, parse_endpoint, parse_ip, parse_net
 
 DUMMY = "kube-ipvs0"
 """The interface that kube-proxy binds virtual addresses to."""
@@ -102,9 +102,10 @@ class _Options:
         text = self.get(*names)
         if text is None or text == "":
             return default
-        if not text.isdigit():
+        number = decimal(text)
+        if number is None:
             raise self.error(f"{text!r} is not a number", text)
-        return int(text)
+        return number
 
     def endpoint(self, text: str) -> tuple[str, int]:
         try:

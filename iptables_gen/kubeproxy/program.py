@@ -47,5 +47,7 @@ def _check_values(proxy_input: ProxyInput) -> None:
         if service.affinity_seconds is not None and service.affinity_seconds < 1:
             field = "sessionAffinityConfig.clientIP.timeoutSeconds"
             raise service.refuse(field, f"{service.affinity_seconds}: no rule can remember clients for less than 1 s")
+        if (":" in service.cluster_ip) != (proxy_input.family == 6):
+            raise service.refuse("clusterIP", f"{service.cluster_ip} is no IPv{proxy_input.family} address")
         if service.protocol not in PROTOCOLS:
             raise service.refuse("ports[].protocol", f"{service.protocol!r} is none of TCP, UDP and SCTP")

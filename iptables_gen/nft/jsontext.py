@@ -29,7 +29,7 @@ def parse_json(document: object, file: str = "-") -> Tables:
 def _lines(entry: Form, file: str) -> list[str]:
     try:
         return list(_command(entry))
-    except (AttributeError, LookupError, RecursionError, StopIteration, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RuntimeError, StopIteration, TypeError, ValueError) as error:
         # The forms are taken apart as nft -j prints them; whatever else JSON can say ends here.
         shown = json.dumps(entry, ensure_ascii=False, default=str)[:200]
         raise RulesetSyntaxError(

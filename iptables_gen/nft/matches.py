@@ -108,8 +108,9 @@ def _mark_prefix(match: Match) -> str:
     if not isinstance(left, Bitwise) or left.operator != "and" or left.left.datatype != "mark":
         return ""
     length = left.right.value.bit_count()
-    leading = left.right.value == ((1 << length) - 1) << (MARK_BITS - length)
-    if not leading or not isinstance(right, Number) or match.operator not in ("", "==", "!="):
+    if length > MARK_BITS or left.right.value != ((1 << length) - 1) << (MARK_BITS - length):
+        return ""
+    if not isinstance(right, Number) or match.operator not in ("", "==", "!="):
         return ""
     sign = "!= " if match.operator == "!=" else ""
     return f"{left.left.render(Style.LIST)} {sign}{right.value:#010x}/{length}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
+from iptables_gen.errors import RulesetSyntaxError
 from iptables_gen.nft.ir import (
     PRIORITIES,
     Base,
@@ -24,6 +26,7 @@ from iptables_gen.nft.literals import Style
 from iptables_gen.nft.rules import parse_elements, parse_operand, parse_rule
 from iptables_gen.nft.sets import SetDefinition, parse_time
 
+T = TypeVar("T")
 _FAMILIES = frozenset({"ip", "ip6", "inet", "arp", "bridge", "netdev"})
 _VERBS: dict[str, Verb] = {
     "add": "add",
@@ -116,14 +119,14 @@ def parse(text: str, file: str = "-") -> Tables:
     words.skip_breaks()
     while not words.done:
         if words.peek() == "table":
-            table = _parse_table(words)
+            table = _placed(words, _parse_table)
             listed[table.family, table.name] = table
         elif (words.peek(), words.peek(1)) == ("flush", "ruleset"):
             words.at += 2
             listed.clear()
             commands.clear()
         else:
-            commands.append(_parse_command(words))
+            commands.append(_placed(words, _parse_command))
         words.skip_breaks()
     return {**listed, **_applied(commands, words)}
 
@@ -137,9 +140,19 @@ def parse_commands(text: str, file: str = "-") -> tuple[Command, ...]:
     commands: list[Command] = []
     words.skip_breaks()
     while not words.done:
-        commands.append(_parse_command(words))
+        commands.append(_placed(words, _parse_command))
         words.skip_breaks()
     return tuple(commands)
+
+
+def _placed(words: Words, read: Callable[[Words], T]) -> T:
+    """Return what *read* reads; values that are none (numbers of thousands of digits) get their place here."""
+    try:
+        return read(words)
+    except RulesetSyntaxError:
+        raise
+    except ValueError as error:
+        raise words.error(str(error)) from error
 
 
 def _applied(commands: list[Command], words: Words) -> Tables:

@@ -11,6 +11,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 _ONE = 0x8000_0000
+_SMALLEST = -40
+"""Exponent of ten below which a probability is none."""
 _MOST = 46_340
 """Shares smaller than 1/n with n*n over 2^31 cannot be told from their neighbours: they stay decimals."""
 
@@ -22,7 +24,10 @@ def read_probability(text: str) -> Fraction:
     Raises:  ValueError when the text is no number from 0 to 1.
     """
     try:
-        value = Fraction(Decimal(text))
+        number = Decimal(text)
+        # As a fraction, a number of this size would fill the memory.
+        far = number.is_finite() and number.adjusted()
+        value = Fraction(0 if far < _SMALLEST else 2 if far > 0 else number)
     except (ArithmeticError, ValueError):
         raise ValueError(f"{text!r} is not a probability") from None
     if not 0 <= value <= 1:

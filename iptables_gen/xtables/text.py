@@ -74,6 +74,9 @@ def parse(text: str, file: str = "-", family: Family | None = None) -> Ruleset:
         except WordError as error:
             problem, column = error.problem, error.column
             raise RulesetSyntaxError(problem, file=file, line=number, column=column, text=line) from None
+        except ValueError as error:
+            # A value that no reader of an option has placed, such as a number of thousands of digits.
+            raise RulesetSyntaxError(str(error), file=file, line=number, column=1, text=line) from error
     return Ruleset(kind, (*done, *([_closed(table)] if table else [])))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from netsim.manifests.goformat import go_number
 from netsim.validate import names
@@ -30,7 +30,7 @@ def quantity(value: object) -> Decimal | None:
         return None
     try:
         return Decimal(match.group(1) + (match.group(2) or "")) * _SUFFIXES[match.group(3) or ""]
-    except InvalidOperation:
+    except ArithmeticError:
         return None
 
 

@@ -75,6 +75,11 @@ def test_texts_that_cannot_be_read(text: str | bytes, problem: str, words: tuple
             "spec.sessionAffinityConfig.clientIP.timeoutSeconds: -1",
             id="affinity-below-a-second",
         ),
+        pytest.param(
+            service(clusterIP="::1", clusterIPs=["::1"], ipFamilies=["IPv4"]),
+            "spec.clusterIP: ::1 is no IPv4 address",
+            id="an-address-of-the-other-family",
+        ),
     ],
 )
 def test_values_from_which_no_rule_can_be_made_are_refused_with_their_place(
@@ -136,6 +141,20 @@ def test_schedules_and_times_that_cannot_be_met(schedule: str, zone: str | None,
     assert "BAD_SCHEDULE" in done.stderr
 
 
+@pytest.mark.parametrize("amount", ["1e999999999", "1e-999999999", LONG, "²", "Infinity", "1E", -5, 10**30])
+def test_quantities_that_are_none(amount: str | int, tmp_path: Path) -> None:
+    resources = {"requests": {"cpu": amount, "memory": amount}, "limits": {"cpu": "1"}}
+    container = {"name": "c", "image": "i", "resources": resources}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "uid": "x"},
+        "spec": {"containers": [container]},
+    }
+    for words in (("get", "pods", "-o", "wide"), ("validate",), ("compile", "--node", "node-1")):
+        assert not broken_law(ask(tmp_path, json.dumps(pod), *words))
+
+
 def test_a_node_may_be_called_router() -> None:
     texts = [path.read_text() for path in sorted(Path(SHOP).glob("*.yaml"))]
     answers = []
@@ -171,6 +190,40 @@ def test_words_that_cannot_be_understood(words: list[str], problem: str) -> None
     assert not broken_law(done)
     assert done.code == 2
     assert problem in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param(f"table ip x {{ set s {{ type mark; timeout {LONG}s; }} }}", "digits", id="a-long-time"),
+        pytest.param(f"table ip x {{ chain y {{ tcp dport {LONG} accept\n}} }}", "digits", id="a-long-port"),
+        pytest.param("add table ip x { what }", "unknown clause 'what'", id="an-unknown-clause"),
+        pytest.param(f"*nat\n:PREROUTING ACCEPT [{LONG}:0]\nCOMMIT\n", "digits", id="a-long-counter"),
+        pytest.param(
+            "*nat\n-A x -m statistic --mode random --probability 1e-999999999 -j DROP\n", None, id="a-tiny-chance"
+        ),
+        pytest.param(
+            "*nat\n-A x -m statistic --mode random --probability 1e999999999\n", "not from 0 to 1", id="a-huge-one"
+        ),
+        pytest.param('{"nftables": [{"rule": {"expr": [5]}}]}', "not as nft -j prints it", id="no-rule-in-json"),
+        pytest.param('{"nftables": ' + "[" * 5000 + "]" * 5000 + "}", "cannot be read as JSON", id="nested-json"),
+        pytest.param("-A -t 10.0.0.1:80 -s rr -p " + LONG, "is not a number", id="a-long-timeout"),
+        pytest.param(
+            "1: d    inet 10.0.0.1/32 scope global d\n1: d    inet x/8 scope global d\n",
+            "does not appear to be",
+            id="no-address",
+        ),
+        pytest.param('*nat\n-A x -m comment --comment "a\tb" -j DROP\nCOMMIT\n', None, id="a-tab-in-a-comment"),
+        pytest.param("table ip x { chain y { meta mark and 0x1ffffffff == 0x0 drop\n} }", None, id="a-wide-mask"),
+    ],
+)
+def test_dumps_that_cannot_be_read(text: str, problem: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "dump"
+    path.write_text(text)
+    done = run(["trace", "-f", SHOP, "-q", "external", "192.168.10.1:30080", "--ruleset", f"node-1={path}"])
+    assert not broken_law(done)
+    assert done.code == (0 if problem is None else 2), done.stderr
+    assert (problem or "") in done.stderr
 
 
 def test_short_answers_in_json_are_json() -> None:
